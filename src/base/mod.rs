@@ -1,0 +1,3 @@
+//! Values without a domain: what any other module may use, and what knows none of them.
+
+pub mod diagnostic;

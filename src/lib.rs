@@ -1,0 +1,8 @@
+//! Portcullis: an ingress controller and L7 reverse proxy.
+//!
+//! Objects become a [`snapshot::Snapshot`]; `compile` turns it into an immutable routing table; `proxy` serves it.
+//! ARCHITECTURE.md has the map, `tests/tidy.rs` holds the directions between the modules.
+#![forbid(unsafe_code)]
+
+pub mod base;
+pub mod snapshot;

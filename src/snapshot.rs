@@ -1,0 +1,350 @@
+//! The cluster's objects at one moment, sorted by key, cut down to the fields that compile reads.
+//!
+//! The types mirror the published API objects field for field where they overlap, so that the same
+//! documents that `kubectl apply` takes deserialise into them. They know nothing of where they came
+//! from except [`Meta::origin`], which diagnostics quote.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::base::diagnostic::{ObjectRef, Origin};
+
+/// `namespace/name`; ordered by namespace, then name. The namespace is empty for cluster-wide kinds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey {
+    pub namespace: Arc<str>,
+    pub name: Arc<str>,
+}
+
+impl ObjectKey {
+    pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// Reads `namespace/name`; a bare name takes `default_namespace`. `None` when a part is empty.
+    pub fn parse(text: &str, default_namespace: &str) -> Option<Self> {
+        let (namespace, name) = text.split_once('/').unwrap_or((default_namespace, text));
+        (!namespace.is_empty() && !name.is_empty() && !name.contains('/')).then(|| Self::new(namespace, name))
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// Object metadata. `created` is seconds since the Unix epoch (`creationTimestamp`), 0 when absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Meta {
+    pub name: Arc<str>,
+    pub namespace: Arc<str>,
+    pub uid: Option<Arc<str>>,
+    pub generation: i64,
+    pub resource_version: Option<Arc<str>>,
+    #[serde(rename = "creationTimestamp", deserialize_with = "unix_seconds")]
+    pub created: i64,
+    #[serde(deserialize_with = "or_default")]
+    pub labels: BTreeMap<String, String>,
+    #[serde(deserialize_with = "or_default")]
+    pub annotations: BTreeMap<String, String>,
+    #[serde(skip)]
+    pub origin: Option<Arc<Origin>>,
+}
+
+impl Meta {
+    pub fn key(&self) -> ObjectKey {
+        ObjectKey { namespace: self.namespace.clone(), name: self.name.clone() }
+    }
+}
+
+/// `null` where the API allows an absent list or map reads as the empty one, as the API server does.
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(d: D) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(d)?.unwrap_or_default())
+}
+
+fn unix_seconds<'de, D: Deserializer<'de>>(d: D) -> Result<i64, D::Error> {
+    let Some(text) = Option::<String>::deserialize(d)? else { return Ok(0) };
+    let time: jiff::Timestamp =
+        text.parse().map_err(|_| serde::de::Error::custom(format!("{text:?} is not an RFC 3339 time")))?;
+    Ok(time.as_second())
+}
+
+/// A number or a name, as `targetPort` and backend ports are written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(untagged)]
+pub enum IntOrString {
+    Int(i32),
+    String(Arc<str>),
+}
+
+impl fmt::Display for IntOrString {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Int(n) => write!(f, "{n}"),
+            Self::String(s) => f.write_str(s),
+        }
+    }
+}
+
+macro_rules! objects {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident: $ty:ty,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+        #[serde(rename_all = "camelCase", default)]
+        pub struct $name { $($(#[$fdoc])* pub $field: $ty,)* }
+    )*};
+}
+
+objects! {
+    /// networking.k8s.io/v1 Ingress.
+    Ingress { metadata: Meta, spec: IngressSpec, }
+    IngressSpec {
+        ingress_class_name: Option<Arc<str>>,
+        default_backend: Option<IngressBackend>,
+        #[serde(deserialize_with = "or_default")]
+        tls: Vec<IngressTls>,
+        #[serde(deserialize_with = "or_default")]
+        rules: Vec<IngressRule>,
+    }
+    IngressTls {
+        #[serde(deserialize_with = "or_default")]
+        hosts: Vec<String>,
+        #[serde(deserialize_with = "or_default")]
+        secret_name: String,
+    }
+    IngressRule {
+        #[serde(deserialize_with = "or_default")]
+        host: String,
+        http: Option<HttpIngressRuleValue>,
+    }
+    HttpIngressRuleValue {
+        #[serde(deserialize_with = "or_default")]
+        paths: Vec<HttpIngressPath>,
+    }
+    IngressBackend {
+        service: Option<IngressServiceBackend>,
+        /// Set when the backend is a `resource`; its content is not read (contract §2.6).
+        #[serde(deserialize_with = "is_present")]
+        resource: bool,
+    }
+    IngressServiceBackend { name: Arc<str>, port: ServiceBackendPort, }
+    ServiceBackendPort { name: Option<Arc<str>>, number: Option<i32>, }
+
+    /// networking.k8s.io/v1 IngressClass.
+    IngressClass { metadata: Meta, spec: IngressClassSpec, }
+    IngressClassSpec { controller: String, }
+
+    /// v1 Service.
+    Service { metadata: Meta, spec: ServiceSpec, }
+    ServiceSpec {
+        #[serde(rename = "type", deserialize_with = "or_default")]
+        service_type: String,
+        #[serde(rename = "clusterIP", deserialize_with = "or_default")]
+        cluster_ip: String,
+        #[serde(deserialize_with = "or_default")]
+        external_name: String,
+        #[serde(deserialize_with = "or_default")]
+        ports: Vec<ServicePort>,
+    }
+    ServicePort {
+        #[serde(deserialize_with = "or_default")]
+        name: String,
+        #[serde(deserialize_with = "or_default")]
+        protocol: String,
+        port: i32,
+        target_port: Option<IntOrString>,
+        app_protocol: Option<String>,
+    }
+
+    /// discovery.k8s.io/v1 EndpointSlice; its Service is the label `kubernetes.io/service-name`.
+    EndpointSlice {
+        metadata: Meta,
+        address_type: String,
+        #[serde(deserialize_with = "or_default")]
+        endpoints: Vec<Endpoint>,
+        #[serde(deserialize_with = "or_default")]
+        ports: Vec<EndpointPort>,
+    }
+    Endpoint {
+        #[serde(deserialize_with = "or_default")]
+        addresses: Vec<String>,
+        #[serde(deserialize_with = "or_default")]
+        conditions: EndpointConditions,
+        zone: Option<String>,
+    }
+    EndpointConditions { ready: Option<bool>, serving: Option<bool>, terminating: Option<bool>, }
+    EndpointPort { name: Option<String>, port: Option<i32>, protocol: Option<String>, app_protocol: Option<String>, }
+
+    /// v1 ConfigMap.
+    ConfigMap {
+        metadata: Meta,
+        #[serde(deserialize_with = "or_default")]
+        data: BTreeMap<String, String>,
+    }
+}
+
+/// One path of a rule. `path_type` is required by the API; an absent one is refused when the document is read.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpIngressPath {
+    #[serde(default, deserialize_with = "or_default")]
+    pub path: String,
+    pub path_type: PathType,
+    pub backend: IngressBackend,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+pub enum PathType {
+    Exact,
+    Prefix,
+    ImplementationSpecific,
+}
+
+/// v1 Secret with its values decoded: `data` from base64, `stringData` merged over it, as the API server does.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "RawSecret")]
+pub struct Secret {
+    pub metadata: Meta,
+    pub secret_type: String,
+    pub data: BTreeMap<String, Vec<u8>>,
+    /// Keys of `data` that are not base64; the Secret is unusable and says so instead of failing its file.
+    pub undecodable: Vec<String>,
+}
+
+/// Secret bytes never reach a log: only the keys are shown.
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secret").field("metadata", &self.metadata.key()).field("keys", &self.data.keys()).finish()
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct RawSecret {
+    metadata: Meta,
+    #[serde(rename = "type", deserialize_with = "or_default")]
+    secret_type: String,
+    #[serde(deserialize_with = "or_default")]
+    data: BTreeMap<String, Option<String>>,
+    #[serde(deserialize_with = "or_default")]
+    string_data: BTreeMap<String, String>,
+}
+
+impl From<RawSecret> for Secret {
+    fn from(raw: RawSecret) -> Self {
+        use base64::Engine as _;
+        let RawSecret { metadata, secret_type, data: encoded, string_data } = raw;
+        let mut data = BTreeMap::new();
+        let mut undecodable = Vec::new();
+        for (key, value) in encoded {
+            // YAML folds long values; the API server ignores line breaks in base64 as Go's decoder does.
+            let compact: String = value.unwrap_or_default().chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+            match base64::engine::general_purpose::STANDARD.decode(compact.as_bytes()) {
+                Ok(bytes) => {
+                    data.insert(key, bytes);
+                }
+                Err(_) => undecodable.push(key),
+            }
+        }
+        data.extend(string_data.into_iter().map(|(key, value)| (key, value.into_bytes())));
+        Self { metadata, secret_type, data, undecodable }
+    }
+}
+
+fn is_present<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
+    Ok(Option::<serde::de::IgnoredAny>::deserialize(d)?.is_some())
+}
+
+/// One object of a kind that is read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Object {
+    Ingress(Arc<Ingress>),
+    IngressClass(Arc<IngressClass>),
+    Service(Arc<Service>),
+    EndpointSlice(Arc<EndpointSlice>),
+    Secret(Arc<Secret>),
+    ConfigMap(Arc<ConfigMap>),
+}
+
+macro_rules! each_object {
+    ($self:expr, $o:ident => $body:expr) => {
+        match $self {
+            Object::Ingress($o) => $body,
+            Object::IngressClass($o) => $body,
+            Object::Service($o) => $body,
+            Object::EndpointSlice($o) => $body,
+            Object::Secret($o) => $body,
+            Object::ConfigMap($o) => $body,
+        }
+    };
+}
+
+impl Object {
+    pub fn meta(&self) -> &Meta {
+        each_object!(self, o => &o.metadata)
+    }
+
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Object::Ingress(_) => "Ingress",
+            Object::IngressClass(_) => "IngressClass",
+            Object::Service(_) => "Service",
+            Object::EndpointSlice(_) => "EndpointSlice",
+            Object::Secret(_) => "Secret",
+            Object::ConfigMap(_) => "ConfigMap",
+        }
+    }
+
+    pub fn reference(&self) -> ObjectRef {
+        let meta = self.meta();
+        ObjectRef { kind: self.kind(), namespace: meta.namespace.clone(), name: meta.name.clone() }
+    }
+}
+
+/// The world at one moment. Maps are ordered, so equal contents are equal whatever order they arrived in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    pub ingresses: BTreeMap<ObjectKey, Arc<Ingress>>,
+    pub ingress_classes: BTreeMap<Arc<str>, Arc<IngressClass>>,
+    pub services: BTreeMap<ObjectKey, Arc<Service>>,
+    pub endpoint_slices: BTreeMap<ObjectKey, Arc<EndpointSlice>>,
+    pub secrets: BTreeMap<ObjectKey, Arc<Secret>>,
+    pub config_maps: BTreeMap<ObjectKey, Arc<ConfigMap>>,
+}
+
+impl Snapshot {
+    /// Adds an object; one of the same kind and key is replaced and returned.
+    pub fn insert(&mut self, object: Object) -> Option<Object> {
+        let key = object.meta().key();
+        match object {
+            Object::Ingress(o) => self.ingresses.insert(key, o).map(Object::Ingress),
+            Object::IngressClass(o) => self.ingress_classes.insert(key.name, o).map(Object::IngressClass),
+            Object::Service(o) => self.services.insert(key, o).map(Object::Service),
+            Object::EndpointSlice(o) => self.endpoint_slices.insert(key, o).map(Object::EndpointSlice),
+            Object::Secret(o) => self.secrets.insert(key, o).map(Object::Secret),
+            Object::ConfigMap(o) => self.config_maps.insert(key, o).map(Object::ConfigMap),
+        }
+    }
+
+    /// The slices of one Service, found by their label, in key order.
+    pub fn slices_of<'a>(&'a self, service: &'a ObjectKey) -> impl Iterator<Item = &'a Arc<EndpointSlice>> {
+        let first = ObjectKey { namespace: service.namespace.clone(), name: "".into() };
+        self.endpoint_slices
+            .range(first..)
+            .take_while(|(key, _)| key.namespace == service.namespace)
+            .map(|(_, slice)| slice)
+            .filter(|slice| slice.service_name() == Some(&service.name))
+    }
+}
+
+impl EndpointSlice {
+    /// The Service these endpoints belong to (KEP-752: the label, never the name).
+    pub fn service_name(&self) -> Option<&str> {
+        self.metadata.labels.get("kubernetes.io/service-name").map(String::as_str)
+    }
+}
