@@ -5,4 +5,6 @@
 #![forbid(unsafe_code)]
 
 pub mod base;
+pub mod policy;
 pub mod snapshot;
+pub mod table;

@@ -1,3 +1,5 @@
 //! Values without a domain: what any other module may use, and what knows none of them.
 
 pub mod diagnostic;
+pub mod hostname;
+pub mod path;

@@ -1,0 +1,238 @@
+//! The header set that an upstream sees (contract §10), and what of its answer a client sees.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+macro_rules! names {
+    ($($const:ident = $text:literal;)*) => { $(pub const $const: HeaderName = HeaderName::from_static($text);)* };
+}
+
+names! {
+    X_REQUEST_ID = "x-request-id";
+    X_REAL_IP = "x-real-ip";
+    X_FORWARDED_FOR = "x-forwarded-for";
+    X_FORWARDED_HOST = "x-forwarded-host";
+    X_FORWARDED_PORT = "x-forwarded-port";
+    X_FORWARDED_PROTO = "x-forwarded-proto";
+    X_FORWARDED_SCHEME = "x-forwarded-scheme";
+    X_FORWARDED_PREFIX = "x-forwarded-prefix";
+    X_SCHEME = "x-scheme";
+    X_ORIGINAL_FORWARDED_FOR = "x-original-forwarded-for";
+    X_ORIGINAL_FORWARDED_HOST = "x-original-forwarded-host";
+    PROXY = "proxy";
+    KEEP_ALIVE = "keep-alive";
+    PROXY_CONNECTION = "proxy-connection";
+}
+
+/// Names that speak about one connection only (RFC 9110 §7.6.1), and `Proxy` (the httpoxy hole).
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::EXPECT,
+    header::CONTENT_LENGTH,
+    PROXY,
+];
+
+/// What the proxy knows of the client's side, already as header values.
+#[derive(Debug)]
+pub struct Client<'a> {
+    /// Address without port.
+    pub address: &'a HeaderValue,
+    pub scheme: &'static str,
+    /// The port presented upstream: the listener's, or 443 for any https listener.
+    pub port: &'a HeaderValue,
+    /// `Host` as sent, or `:authority`.
+    pub host: Option<&'a HeaderValue>,
+    /// Used when the client sent no `X-Request-ID`, or an empty one.
+    pub request_id: HeaderValue,
+}
+
+/// Which names of a request are dropped (`ignore-invalid-headers`, `enable-underscores-in-headers`).
+#[derive(Clone, Copy, Debug)]
+pub struct NameRules {
+    pub drop_invalid: bool,
+    pub underscores: bool,
+}
+
+/// Turns a client's headers into an upstream's. Framing (`Content-Length`) and `Host` are left to the caller,
+/// `Connection` and `Upgrade` too: what a client says about its own connection never passes.
+pub fn to_upstream(headers: &mut HeaderMap, client: Client<'_>, rules: NameRules) {
+    if rules.drop_invalid {
+        drop_invalid_names(headers, rules.underscores);
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+    move_original(headers, &X_FORWARDED_FOR, X_ORIGINAL_FORWARDED_FOR);
+    move_original(headers, &X_FORWARDED_HOST, X_ORIGINAL_FORWARDED_HOST);
+    let scheme = HeaderValue::from_static(client.scheme);
+    headers.insert(X_REAL_IP, client.address.clone());
+    headers.insert(X_FORWARDED_FOR, client.address.clone());
+    headers.insert(X_FORWARDED_PORT, client.port.clone());
+    headers.insert(X_FORWARDED_PROTO, scheme.clone());
+    headers.insert(X_FORWARDED_SCHEME, scheme.clone());
+    headers.insert(X_SCHEME, scheme);
+    match client.host {
+        Some(host) => headers.insert(X_FORWARDED_HOST, host.clone()),
+        None => headers.remove(X_FORWARDED_HOST),
+    };
+    if headers.get(X_REQUEST_ID).is_none_or(HeaderValue::is_empty) {
+        headers.insert(X_REQUEST_ID, client.request_id);
+    }
+}
+
+/// Keeps what the client sent under another name; the other name never comes from the client.
+fn move_original(headers: &mut HeaderMap, from: &HeaderName, to: HeaderName) {
+    match joined(headers, from) {
+        Some(value) if !value.is_empty() => headers.insert(to, value),
+        _ => headers.remove(to),
+    };
+}
+
+/// Several lines of one header as one value, joined as nginx joins them.
+fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
+    let mut lines = headers.get_all(name).iter();
+    let first = lines.next()?;
+    let Some(second) = lines.next() else { return Some(first.clone()) };
+    let mut all = first.as_bytes().to_vec();
+    for line in std::iter::once(second).chain(lines) {
+        all.extend_from_slice(b", ");
+        all.extend_from_slice(line.as_bytes());
+    }
+    HeaderValue::from_bytes(&all).ok()
+}
+
+fn drop_invalid_names(headers: &mut HeaderMap, underscores: bool) {
+    let valid = |name: &HeaderName| {
+        name.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || (underscores && b == b'_'))
+    };
+    if headers.keys().all(valid) {
+        return;
+    }
+    let invalid: Vec<HeaderName> = headers.keys().filter(|name| !valid(name)).cloned().collect();
+    for name in invalid {
+        headers.remove(name);
+    }
+}
+
+/// HTTP/2 splits `Cookie` into crumbs; HTTP/1 allows one line (RFC 9113 §8.2.3).
+pub fn join_cookies(headers: &mut HeaderMap) {
+    let mut crumbs = headers.get_all(header::COOKIE).iter();
+    let (Some(first), Some(second)) = (crumbs.next(), crumbs.next()) else { return };
+    let mut all = first.as_bytes().to_vec();
+    for crumb in std::iter::once(second).chain(crumbs) {
+        all.extend_from_slice(b"; ");
+        all.extend_from_slice(crumb.as_bytes());
+    }
+    if let Ok(value) = HeaderValue::from_bytes(&all) {
+        headers.insert(header::COOKIE, value);
+    }
+}
+
+/// Removes from an upstream's answer what is about its connection, its `Server` and `Date` (the proxy sets its own),
+/// nginx's `X-Accel-*` instructions, and `hidden`.
+pub fn to_client(headers: &mut HeaderMap, hidden: &[HeaderName]) {
+    for name in [header::CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE] {
+        headers.remove(name);
+    }
+    headers.remove(header::SERVER);
+    headers.remove(header::DATE);
+    for name in hidden {
+        headers.remove(name);
+    }
+    if headers.keys().any(|name| name.as_str().starts_with("x-accel-")) {
+        let accel: Vec<HeaderName> =
+            headers.keys().filter(|name| name.as_str().starts_with("x-accel-")).cloned().collect();
+        for name in accel {
+            headers.remove(name);
+        }
+    }
+}
+
+/// Whether `Connection` names the token `upgrade` (RFC 9110 §7.8).
+pub fn asks_upgrade(headers: &HeaderMap) -> bool {
+    let tokens = headers.get_all(header::CONNECTION);
+    let named = tokens.iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(','));
+    headers.contains_key(header::UPGRADE) && named.into_iter().any(|token| token.trim().eq_ignore_ascii_case("upgrade"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(sent: &[(&str, &str)], rules: NameRules) -> Vec<(String, String)> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in sent {
+            headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        let (address, port) = (HeaderValue::from_static("192.0.2.1"), HeaderValue::from_static("80"));
+        let host = HeaderValue::from_static("a.test");
+        let request_id = HeaderValue::from_static("0123");
+        let client = Client { address: &address, scheme: "http", port: &port, host: Some(&host), request_id };
+        to_upstream(&mut headers, client, rules);
+        let mut seen: Vec<_> = headers.iter().map(|(k, v)| (k.to_string(), v.to_str().unwrap().to_owned())).collect();
+        seen.sort();
+        seen
+    }
+
+    const NGINX: NameRules = NameRules { drop_invalid: true, underscores: false };
+
+    #[test]
+    fn identity_is_replaced_never_trusted() {
+        let sent = [
+            ("x-forwarded-for", "9.9.9.9"),
+            ("x-forwarded-for", "8.8.8.8"),
+            ("x-forwarded-proto", "https"),
+            ("x-real-ip", "9.9.9.9"),
+            ("x-original-forwarded-host", "forged"),
+            ("x-request-id", ""),
+            ("proxy", "http://evil"),
+            ("connection", "close"),
+            ("te", "trailers"),
+            ("x_real_ip", "1"),
+            ("x-dot.ted", "1"),
+            ("x-own", "kept"),
+        ];
+        let expected = [
+            ("x-forwarded-for", "192.0.2.1"),
+            ("x-forwarded-host", "a.test"),
+            ("x-forwarded-port", "80"),
+            ("x-forwarded-proto", "http"),
+            ("x-forwarded-scheme", "http"),
+            ("x-original-forwarded-for", "9.9.9.9, 8.8.8.8"),
+            ("x-own", "kept"),
+            ("x-real-ip", "192.0.2.1"),
+            ("x-request-id", "0123"),
+            ("x-scheme", "http"),
+        ];
+        assert_eq!(run(&sent, NGINX), expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
+    }
+
+    #[test]
+    fn odd_names_pass_when_asked() {
+        let seen = run(&[("x_a", "1"), ("x.b", "2")], NameRules { drop_invalid: false, underscores: false });
+        assert!(seen.contains(&("x_a".into(), "1".into())) && seen.contains(&("x.b".into(), "2".into())));
+        let seen = run(&[("x_a", "1"), ("x.b", "2")], NameRules { drop_invalid: true, underscores: true });
+        assert!(seen.contains(&("x_a".into(), "1".into())) && !seen.iter().any(|(k, _)| k == "x.b"));
+    }
+
+    #[test]
+    fn upgrades() {
+        let rows = [
+            (&[("connection", "Upgrade"), ("upgrade", "websocket")][..], true),
+            (&[("connection", "keep-alive, upgrade"), ("upgrade", "foo")], true),
+            (&[("connection", "close"), ("upgrade", "websocket")], false),
+            (&[("connection", "upgrade")], false),
+        ];
+        for (sent, expected) in rows {
+            let headers: HeaderMap = sent
+                .iter()
+                .map(|(k, v)| (k.parse::<HeaderName>().unwrap(), v.parse::<HeaderValue>().unwrap()))
+                .collect();
+            assert_eq!(asks_upgrade(&headers), expected, "{sent:?}");
+        }
+    }
+}

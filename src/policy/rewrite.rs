@@ -1,0 +1,192 @@
+//! `rewrite-target`: the request's new URI, or a redirect (contract §5).
+
+use std::hash::{Hash, Hasher};
+
+use regex_automata::MatchKind;
+use regex_automata::meta::Regex;
+use regex_automata::util::captures::Captures;
+use regex_automata::util::syntax;
+
+use super::template::{Part, Template};
+use crate::base::path::{escape_argument, escape_path};
+
+/// The largest compiled form of one pattern, in bytes: a bound on what one Ingress path can cost.
+const REGEX_SIZE_LIMIT: usize = 1 << 20;
+
+/// Builds a pattern as nginx's case-insensitive PCRE would read it, but in linear time: no look-around, no back-references.
+pub fn build_regex(patterns: &[&str]) -> Result<Regex, String> {
+    build(patterns, MatchKind::LeftmostFirst)
+}
+
+/// The same, for asking which of several patterns match anywhere, instead of which matches first.
+pub fn build_overlapping(patterns: &[&str]) -> Result<Regex, String> {
+    build(patterns, MatchKind::All)
+}
+
+fn build(patterns: &[&str], kind: MatchKind) -> Result<Regex, String> {
+    let config = Regex::config().nfa_size_limit(Some(REGEX_SIZE_LIMIT)).utf8_empty(false).match_kind(kind);
+    Regex::builder()
+        .configure(config)
+        .syntax(syntax::Config::new().case_insensitive(true).unicode(false).utf8(false))
+        .build_many(patterns)
+        .map_err(|e| match e.syntax_error() {
+            Some(syntax) => {
+                syntax.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+            }
+            None => e.to_string(),
+        })
+}
+
+/// Substitutes the whole path by a target. The pattern is searched anywhere in the path (§5.1).
+#[derive(Clone, Debug)]
+pub struct Rewrite {
+    pattern: String,
+    regex: Regex,
+    target: String,
+    path: Template,
+    /// What follows `?` in the target; original arguments are appended after it.
+    arguments: Option<Template>,
+    /// A target that ends in `?` drops the original arguments.
+    drop_arguments: bool,
+    redirect: bool,
+}
+
+impl PartialEq for Rewrite {
+    fn eq(&self, other: &Self) -> bool {
+        self.pattern == other.pattern && self.target == other.target
+    }
+}
+
+impl Eq for Rewrite {}
+
+impl Hash for Rewrite {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.pattern.hash(state);
+        self.target.hash(state);
+    }
+}
+
+/// What became of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Rewritten {
+    /// Path and query to send upstream.
+    Uri(String),
+    /// 302 to this `Location` (§5.3: a target that starts with `http://` or `https://`).
+    Redirect(String),
+    /// The pattern does not match the path: it goes on as it is.
+    Unchanged,
+}
+
+/// The groups of the last rewrite, for `X-Forwarded-Prefix: $1`.
+pub struct Groups<'p> {
+    path: &'p [u8],
+    captures: Option<Captures>,
+}
+
+impl Groups<'_> {
+    pub fn get(&self, group: usize) -> &[u8] {
+        let span = self.captures.as_ref().and_then(|c| c.get_group(group));
+        span.and_then(|s| self.path.get(s.start..s.end)).unwrap_or_default()
+    }
+}
+
+impl Rewrite {
+    /// `pattern` is the Ingress path, `target` the annotation. Errors say what the pattern or target uses that is unknown.
+    pub fn new(pattern: &str, target: &str) -> Result<Self, String> {
+        let regex = build_regex(&[pattern])?;
+        let redirect = target.starts_with("http://") || target.starts_with("https://");
+        let (path, arguments) = match target.split_once('?') {
+            Some((path, arguments)) => (path, Some(arguments)),
+            None => (target, None),
+        };
+        Ok(Self {
+            regex,
+            redirect,
+            path: Template::parse(path)?,
+            drop_arguments: arguments.is_some_and(|a| a.is_empty()),
+            arguments: arguments.filter(|a| !a.is_empty()).map(Template::parse).transpose()?,
+            pattern: pattern.to_owned(),
+            target: target.to_owned(),
+        })
+    }
+
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// Applies the rewrite to a normalised path and the raw query.
+    pub fn apply<'p>(&self, path: &'p [u8], query: Option<&str>) -> (Rewritten, Groups<'p>) {
+        let mut captures = self.regex.create_captures();
+        self.regex.captures(path, &mut captures);
+        if !captures.is_match() {
+            return (Rewritten::Unchanged, Groups { path, captures: None });
+        }
+        let groups = Groups { path, captures: Some(captures) };
+        let mut out = String::with_capacity(path.len() + self.target.len());
+        fill(&self.path, &groups, |bytes, out| escape_path(bytes, out), self.redirect, &mut out);
+        let mut joint = '?';
+        if let Some(arguments) = &self.arguments {
+            out.push('?');
+            fill(arguments, &groups, |bytes, out| escape_argument(bytes, out), true, &mut out);
+            joint = '&';
+        }
+        if let Some(query) = query.filter(|q| !q.is_empty() && !self.drop_arguments) {
+            out.push(joint);
+            out.push_str(query);
+        }
+        let rewritten = if self.redirect { Rewritten::Redirect(out) } else { Rewritten::Uri(out) };
+        (rewritten, groups)
+    }
+}
+
+/// Literals of a path are escaped too, because nginx escapes the whole new URI; those of a query or a URL are as written.
+fn fill(
+    template: &Template,
+    groups: &Groups<'_>,
+    escape: impl Fn(&[u8], &mut String),
+    verbatim: bool,
+    out: &mut String,
+) {
+    for part in template.parts() {
+        match part {
+            Part::Literal(text) if verbatim => out.push_str(text),
+            Part::Literal(text) => escape(text.as_bytes(), out),
+            Part::Capture(group) => escape(groups.get(*group), out),
+            // Rewrite targets with request variables are refused when they are compiled.
+            Part::Variable(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rewrites() {
+        let uri = |t: &str| Rewritten::Uri(t.to_owned());
+        let rows = [
+            ("/api(/|$)(.*)", "/$2", "/api/v1/x", None, uri("/v1/x")),
+            ("/api(/|$)(.*)", "/$2", "/api", Some("a=b"), uri("/?a=b")),
+            ("/API/(.*)", "/new/$1", "/api/a b", None, uri("/new/a%20b")),
+            ("/a", "/b", "/zzz/a/tail", None, uri("/b")),
+            ("/a|/b/(.*)", "/$1", "/pre/b/c", None, uri("/c")),
+            ("/a/(.*)", "/x?p=$1", "/a/1&2", Some("q=1"), uri("/x?p=1%262&q=1")),
+            ("/a/(.*)", "/x?", "/a/1", Some("q=1"), uri("/x")),
+            ("/a", "/b", "/a", Some(""), uri("/b")),
+            ("/a/(.*)", "https://o.test/$1", "/a/z", Some("q"), Rewritten::Redirect("https://o.test/z?q".into())),
+            ("/nope", "/b", "/a", None, Rewritten::Unchanged),
+        ];
+        for (pattern, target, path, query, expected) in rows {
+            let rewrite = Rewrite::new(pattern, target).unwrap();
+            assert_eq!(rewrite.apply(path.as_bytes(), query).0, expected, "{pattern} {target} {path}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_cannot_run_in_linear_time() {
+        assert!(Rewrite::new("/a(?!b)", "/x").is_err());
+        assert!(Rewrite::new(r"/(a)\1", "/x").is_err());
+        assert!(Rewrite::new("/((a{100}){100}){100}", "/x").is_err());
+    }
+}

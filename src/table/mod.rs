@@ -1,0 +1,115 @@
+//! The routing table: immutable, compiled once, read by every request.
+//!
+//! `Host` finds a [`VirtualHost`], its path finds a [`Route`], the route names an [`Upstream`] and carries its
+//! policy. Nothing here knows Kubernetes: a route's labels are text for logs and metrics.
+
+pub mod certificate;
+pub mod endpoint;
+pub mod host;
+pub mod path;
+mod text;
+
+use std::sync::Arc;
+
+use crate::policy::RoutePolicy;
+use crate::policy::global::GlobalPolicy;
+use crate::policy::upstream::UpstreamTls;
+
+pub use certificate::{Certificate, CertificateTable};
+pub use endpoint::{Endpoint, EndpointSet};
+pub use host::HostTable;
+pub use path::{Found, PathTable};
+
+/// Index of a route, an upstream or a virtual host in its table's list.
+pub type Index = u32;
+
+/// What a location is called in logs and metrics (metrics contract §2).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RouteLabels {
+    pub namespace: Arc<str>,
+    pub ingress: Arc<str>,
+    pub service: Arc<str>,
+    pub service_port: Arc<str>,
+    /// The rule's path text, never a URL.
+    pub path: Arc<str>,
+    /// The rule's host; `_` for the default server.
+    pub host: Arc<str>,
+}
+
+/// Where a route's requests go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    Upstream(Index),
+    /// The built-in 404.
+    NotFound,
+}
+
+/// A location: its names, its policy and its upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    pub labels: Arc<RouteLabels>,
+    pub policy: Arc<RoutePolicy>,
+    pub target: Target,
+    /// The default server's own location, which the access log leaves out by default.
+    pub is_default_backend: bool,
+    /// Where TLS towards the upstream is configured: an index into [`RoutingTable::upstream_tls`].
+    pub tls: Option<Index>,
+}
+
+/// A server: its name, what holds for the whole host, and its paths.
+#[derive(Debug)]
+pub struct VirtualHost {
+    /// The rule's host, or `_` for the default server.
+    pub name: Arc<str>,
+    /// A certificate entry covers the host, whether or not its Secret can be used (contract §7.1).
+    pub has_certificate: bool,
+    /// Redirect of the URI `/` (contract §5.7).
+    pub app_root: Option<Arc<str>>,
+    /// Answers the health path on the proxy's own ports (contract §8.3): the default server only.
+    pub health_path: Option<Arc<str>>,
+    pub paths: PathTable,
+}
+
+/// A named pool of endpoints. The endpoints themselves live beside the table and have their own swap (invariant 3).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UpstreamKey {
+    pub namespace: Arc<str>,
+    pub service: Arc<str>,
+    pub port: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    pub key: UpstreamKey,
+    /// `<namespace>-<service>-<port>`, as logs and metrics call it. Not unique, hence never a key (CVE-2020-8553).
+    pub name: Arc<str>,
+    /// The Service for unmatched requests: without endpoints it answers 404, not 503 (contract §8.4).
+    pub is_default_backend: bool,
+}
+
+/// Everything a request can meet.
+#[derive(Debug, Default)]
+pub struct RoutingTable {
+    pub hosts: HostTable,
+    pub virtual_hosts: Vec<VirtualHost>,
+    pub routes: Vec<Route>,
+    pub upstreams: Vec<Upstream>,
+    pub upstream_tls: Vec<Arc<UpstreamTls>>,
+    pub certificates: CertificateTable,
+    pub global: GlobalPolicy,
+}
+
+impl RoutingTable {
+    pub fn route(&self, index: Index) -> Option<&Route> {
+        self.routes.get(index as usize)
+    }
+
+    pub fn upstream(&self, index: Index) -> Option<&Upstream> {
+        self.upstreams.get(index as usize)
+    }
+
+    /// The virtual host for a lower-case name without port; the default server when none has it.
+    pub fn virtual_host(&self, host: &str) -> Option<&VirtualHost> {
+        self.virtual_hosts.get(self.hosts.find(host) as usize)
+    }
+}
