@@ -7,7 +7,7 @@ pub mod certificate;
 pub mod endpoint;
 pub mod host;
 pub mod path;
-mod text;
+pub mod text;
 
 use std::sync::Arc;
 

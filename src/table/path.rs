@@ -27,6 +27,8 @@ pub struct PathTable {
     root: Option<Index>,
     tree: Option<Box<matchit::Router<Found>>>,
     regex: Option<Box<RegexPaths>>,
+    /// What was put in, for people: `= /exact`, `/prefix`, `~ regex`.
+    listing: Vec<(Box<str>, Index)>,
 }
 
 impl PathTable {
@@ -44,6 +46,11 @@ impl PathTable {
             tree.at(&text).ok().map(|at| *at.value)
         });
         found.or(self.root.map(Found::Route)).unwrap_or(Found::Nothing)
+    }
+
+    /// The patterns with their routes, in the order in which they were added or are tried.
+    pub fn routes(&self) -> impl Iterator<Item = (String, Index)> {
+        self.listing.iter().map(|(pattern, index)| (pattern.to_string(), *index))
     }
 
     pub fn is_regex(&self) -> bool {
@@ -69,10 +76,12 @@ pub struct LiteralPaths {
     root: Option<Index>,
     points: BTreeMap<String, (Claim, Found)>,
     below: BTreeMap<String, (Claim, Index)>,
+    listing: Vec<(Box<str>, Index)>,
 }
 
 impl LiteralPaths {
     pub fn exact(&mut self, path: &str, index: Index) {
+        self.listing.push((format!("= {path}").into(), index));
         if path == "/" {
             self.root_exact.get_or_insert(index);
             return;
@@ -82,6 +91,7 @@ impl LiteralPaths {
     }
 
     pub fn prefix(&mut self, path: &str, index: Index) {
+        self.listing.push((path.into(), index));
         if path == "/" {
             self.root.get_or_insert(index);
             return;
@@ -121,7 +131,7 @@ impl LiteralPaths {
     /// Builds the table. A path that matchit cannot hold is returned with its reason; the others are served.
     pub fn build(self) -> (PathTable, Vec<(String, String)>) {
         let mut refused = Vec::new();
-        let mut table = PathTable { root_exact: self.root_exact, root: self.root, ..PathTable::default() };
+        let mut table = PathTable { root_exact: self.root_exact, root: self.root, listing: self.listing, ..PathTable::default() };
         if self.points.is_empty() && self.below.is_empty() {
             return (table, refused);
         }
@@ -187,7 +197,9 @@ impl RegexPaths {
             Ok(regex) => Patterns::Together { regex, anchored },
             Err(_) => Patterns::Apart(singles),
         };
-        let table = PathTable { regex: Some(Box::new(RegexPaths { patterns, routes })), ..PathTable::default() };
+        let listing = all.iter().zip(&routes).map(|(p, i)| (format!("~ {p}").into(), *i)).collect();
+        let regex = Some(Box::new(RegexPaths { patterns, routes }));
+        let table = PathTable { regex, listing, ..PathTable::default() };
         (table, refused)
     }
 

@@ -1,1 +1,156 @@
-//! The text form of a table.
+//! The text form of a table: a few lines a route, defaults left out. Tests, the admin page and people read it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::{EndpointSet, Route, RoutingTable, Target, UpstreamKey, VirtualHost};
+use crate::policy::RoutePolicy;
+use crate::policy::https_redirect::Mode;
+use crate::policy::upstream::{Protocol, UpstreamPolicy};
+
+/// Writes the table with the endpoints that belong to it, in the order of hosts and routes.
+pub fn render(table: &RoutingTable, endpoints: &BTreeMap<UpstreamKey, EndpointSet>) -> String {
+    let mut out = String::new();
+    for host in &table.virtual_hosts {
+        virtual_host(&mut out, table, host);
+    }
+    for (host, certificate) in table.certificates.entries() {
+        let from = if certificate.secret.is_empty() { "generated" } else { &*certificate.secret };
+        let _ = writeln!(out, "certificate {host}: {from}");
+    }
+    for upstream in &table.upstreams {
+        let key = &upstream.key;
+        let _ = write!(out, "upstream {}/{}:{}", key.namespace, key.service, key.port);
+        match endpoints.get(key) {
+            Some(EndpointSet::Fixed(list)) if !list.is_empty() => {
+                for endpoint in list.iter() {
+                    let _ = write!(out, " {}", endpoint.address);
+                }
+            }
+            Some(EndpointSet::Dns { name, port }) => {
+                let _ = write!(out, " dns {name}:{port}");
+            }
+            _ => out.push_str(" (no endpoints)"),
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn virtual_host(out: &mut String, table: &RoutingTable, host: &VirtualHost) {
+    let _ = write!(out, "host {}", host.name);
+    for alias in table.hosts.aliases_of(&host.name, &table.virtual_hosts) {
+        let _ = write!(out, " alias={alias}");
+    }
+    if host.has_certificate {
+        out.push_str(" tls");
+    }
+    if let Some(root) = &host.app_root {
+        let _ = write!(out, " app-root={root}");
+    }
+    if host.paths.is_regex() {
+        out.push_str(" regex");
+    }
+    out.push('\n');
+    for (pattern, route) in host.paths.routes() {
+        if let Some(route) = table.route(route) {
+            line(out, table, &pattern, route);
+        }
+    }
+}
+
+fn line(out: &mut String, table: &RoutingTable, pattern: &str, route: &Route) {
+    let target = match route.target {
+        Target::NotFound => "404".to_owned(),
+        Target::Upstream(index) => table.upstream(index).map_or_else(String::new, |u| {
+            format!("{}/{}:{}", u.key.namespace, u.key.service, u.key.port)
+        }),
+    };
+    let labels = &route.labels;
+    let _ = write!(out, "  {pattern} -> {target}");
+    if !labels.ingress.is_empty() {
+        let _ = write!(out, " ({}/{})", labels.namespace, labels.ingress);
+    }
+    out.push('\n');
+    let mut details = String::new();
+    policy(&mut details, &route.policy);
+    upstream(&mut details, &route.policy.upstream);
+    if let Some(tls) = route.tls.and_then(|i| table.upstream_tls.get(i as usize)) {
+        let verify = if tls.verify.is_some() { " verify" } else { "" };
+        let client = if tls.client.is_some() { " client-certificate" } else { "" };
+        let name = tls.name.as_deref().map(|n| format!(" name={n}")).unwrap_or_default();
+        let _ = write!(details, " tls[{verify}{client}{name} ]");
+    }
+    if !details.is_empty() {
+        let _ = writeln!(out, "   {details}");
+    }
+}
+
+fn policy(out: &mut String, policy: &RoutePolicy) {
+    if let Some(reason) = &policy.denied {
+        let _ = write!(out, " denied={reason:?}");
+    }
+    match policy.https_redirect.mode {
+        Mode::Never => out.push_str(" ssl-redirect=off"),
+        Mode::WithCertificate => {}
+        Mode::Always => out.push_str(" ssl-redirect=force"),
+    }
+    if policy.https_redirect.preserve_trailing_slash {
+        out.push_str(" preserve-trailing-slash");
+    }
+    if let Some(rewrite) = &policy.rewrite {
+        let _ = write!(out, " rewrite={:?}", rewrite.target());
+    }
+    if policy.forwarded_prefix.is_some() {
+        out.push_str(" x-forwarded-prefix");
+    }
+    match policy.body_limit {
+        Some(1_048_576) => {}
+        Some(bytes) => drop(write!(out, " body={bytes}")),
+        None => out.push_str(" body=unlimited"),
+    }
+    if policy.port_in_redirect {
+        out.push_str(" port-in-redirects");
+    }
+    if policy.relative_redirects {
+        out.push_str(" relative-redirects");
+    }
+    if !policy.access_log {
+        out.push_str(" access-log=off");
+    }
+}
+
+fn upstream(out: &mut String, policy: &UpstreamPolicy) {
+    let default = UpstreamPolicy::default();
+    match policy.protocol {
+        Protocol::Http => {}
+        Protocol::Https => out.push_str(" protocol=https"),
+        Protocol::AutoHttp => out.push_str(" protocol=auto"),
+        Protocol::Grpc => out.push_str(" protocol=grpc"),
+        Protocol::Grpcs => out.push_str(" protocol=grpcs"),
+    }
+    if policy.http10 {
+        out.push_str(" http=1.0");
+    }
+    if policy.vhost.is_some() {
+        out.push_str(" vhost");
+    }
+    if let Some(connection) = policy.connection {
+        let _ = write!(out, " connection={connection:?}");
+    }
+    let (t, d) = (policy.timeouts, default.timeouts);
+    for (name, value, usual) in [("connect", t.connect, d.connect), ("send", t.send, d.send), ("read", t.read, d.read)] {
+        if value != usual {
+            let _ = write!(out, " {name}={}s", value.as_secs());
+        }
+    }
+    if policy.retry != default.retry {
+        let _ = write!(out, " retry={:?}", policy.retry);
+    }
+    if !policy.request_buffering {
+        out.push_str(" request-buffering=off");
+    }
+    if policy.response_head_limit != default.response_head_limit {
+        let _ = write!(out, " response-head={}", policy.response_head_limit);
+    }
+}

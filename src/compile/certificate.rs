@@ -1,0 +1,102 @@
+//! TLS Secrets to certificates (contract §12): chain and key are read, checked against each other, and their names listed.
+
+use std::sync::{Arc, LazyLock};
+
+use rustls::crypto::CryptoProvider;
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::prelude::{FromDer as _, GeneralName, ParsedExtension, X509Certificate};
+
+use crate::policy::upstream::PrivateKey;
+use crate::snapshot::Secret;
+use crate::table::Certificate;
+
+/// The largest `tls.crt` or `ca.crt` that is read, in bytes. The API server's own limit for an object is 1.5 MiB.
+const MAX_PEM: usize = 1 << 20;
+
+static PROVIDER: LazyLock<CryptoProvider> = LazyLock::new(rustls::crypto::aws_lc_rs::default_provider);
+
+/// Reads `tls.crt` and `tls.key`. Errors name the key at fault and never quote its content.
+pub fn from_secret(secret: &Secret) -> Result<Certificate, String> {
+    let chain = chain(secret, "tls.crt")?;
+    let key = key(secret)?;
+    let names_of = chain.first().cloned().ok_or("tls.crt holds no certificate")?;
+    let certified = CertifiedKey::from_der(chain, key, &PROVIDER).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => "tls.key does not belong to tls.crt".to_owned(),
+        other => format!("tls.key cannot be used: {other}"),
+    })?;
+    let meta = &secret.metadata;
+    from_key(certified, &names_of, Arc::from(format!("{}/{}", meta.namespace, meta.name)))
+}
+
+/// Lists what a leaf certificate says of itself.
+pub fn from_key(key: CertifiedKey, leaf: &CertificateDer<'_>, secret: Arc<str>) -> Result<Certificate, String> {
+    let (_, parsed) = X509Certificate::from_der(leaf).map_err(|e| format!("tls.crt cannot be read: {e}"))?;
+    Ok(Certificate {
+        key: Arc::new(key),
+        secret,
+        names: names(&parsed),
+        not_after: parsed.validity().not_after.timestamp(),
+        serial: parsed.tbs_certificate.serial.to_string(),
+    })
+}
+
+/// The DNS names a certificate covers; the common name only when it has no alternative names at all.
+fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut alternative = false;
+    for extension in certificate.extensions() {
+        if let ParsedExtension::SubjectAlternativeName(san) = extension.parsed_extension() {
+            alternative = true;
+            names.extend(san.general_names.iter().filter_map(|name| match name {
+                GeneralName::DNSName(dns) => Some(dns.to_ascii_lowercase()),
+                _ => None,
+            }));
+        }
+    }
+    if !alternative {
+        let common = certificate.subject().iter_common_name().filter_map(|cn| cn.as_str().ok());
+        names.extend(common.map(str::to_ascii_lowercase));
+    }
+    names
+}
+
+/// The certificates under one key of a Secret, in order. An absent key is an error.
+pub fn chain(secret: &Secret, key: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let pem = value(secret, key)?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let chain = chain.map_err(|e| format!("{key} is not PEM: {e}"))?;
+    if chain.is_empty() { Err(format!("{key} holds no certificate")) } else { Ok(chain) }
+}
+
+fn key(secret: &Secret) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_slice(value(secret, "tls.key")?).map_err(|_| "tls.key holds no PEM private key".to_owned())
+}
+
+fn value<'a>(secret: &'a Secret, key: &str) -> Result<&'a [u8], String> {
+    if secret.undecodable.iter().any(|k| k == key) {
+        return Err(format!("{key} is not base64"));
+    }
+    match secret.data.get(key) {
+        Some(bytes) if bytes.len() > MAX_PEM => Err(format!("{key} is larger than {MAX_PEM} bytes")),
+        Some(bytes) => Ok(bytes),
+        None => Err(format!("it has no {key}")),
+    }
+}
+
+/// Certificate chain and key to show to an upstream, or `None` when the Secret has neither.
+pub fn client(secret: &Secret) -> Result<Option<(Vec<Vec<u8>>, PrivateKey)>, String> {
+    if !secret.data.contains_key("tls.crt") && !secret.data.contains_key("tls.key") {
+        return Ok(None);
+    }
+    let checked = from_secret(secret)?;
+    let chain = checked.key.cert.iter().map(|der| der.to_vec()).collect();
+    let key = match key(secret)? {
+        PrivateKeyDer::Pkcs8(der) => PrivateKey::Pkcs8(der.secret_pkcs8_der().to_vec()),
+        PrivateKeyDer::Pkcs1(der) => PrivateKey::Pkcs1(der.secret_pkcs1_der().to_vec()),
+        PrivateKeyDer::Sec1(der) => PrivateKey::Sec1(der.secret_sec1_der().to_vec()),
+        _ => return Err("tls.key has an unknown form".to_owned()),
+    };
+    Ok(Some((chain, key)))
+}

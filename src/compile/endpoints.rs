@@ -1,0 +1,157 @@
+//! Services and EndpointSlices to endpoints (contract §11).
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use crate::snapshot::{EndpointSlice, IntOrString, ObjectKey, Service, ServicePort, Snapshot};
+use crate::table::{Endpoint, EndpointSet};
+
+/// How one upstream finds its endpoints: what an Ingress said, with the rest left to the Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    pub service: ObjectKey,
+    /// The backend's port as written: a number or a name.
+    pub port: Arc<str>,
+    /// `service-upstream`: the cluster IP is the one endpoint.
+    pub cluster_ip: bool,
+    pub external_name: bool,
+}
+
+/// Slices by Service, so that ten thousand upstreams do not scan ten thousand slices each.
+#[derive(Debug, Default)]
+pub struct SliceIndex<'a> {
+    by_service: HashMap<(&'a str, &'a str), Vec<&'a EndpointSlice>>,
+}
+
+impl<'a> SliceIndex<'a> {
+    pub fn new(snapshot: &'a Snapshot) -> Self {
+        let mut by_service: HashMap<_, Vec<_>> = HashMap::new();
+        for (key, slice) in &snapshot.endpoint_slices {
+            if let Some(service) = slice.service_name() {
+                by_service.entry((&*key.namespace, service)).or_default().push(&**slice);
+            }
+        }
+        Self { by_service }
+    }
+
+    fn of(&self, service: &'a ObjectKey) -> &[&'a EndpointSlice] {
+        self.by_service.get(&(&*service.namespace, &*service.name)).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Why an upstream has no endpoints, when it is the configuration's fault.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Missing {
+    #[error("the Service does not exist")]
+    Service,
+    #[error("the Service has no port {0}")]
+    Port(Arc<str>),
+    #[error("the Service has no cluster IP")]
+    ClusterIp,
+    #[error("the external name {0} cannot be used: it is no DNS name, or it names this host")]
+    ExternalName(String),
+    #[error("ExternalName Services are switched off")]
+    ExternalNameOff,
+}
+
+/// The endpoints that a plan leads to now. Not-ready endpoints are left out.
+pub fn resolve<'a>(plan: &'a Plan, snapshot: &'a Snapshot, slices: &SliceIndex<'a>) -> Result<EndpointSet, Missing> {
+    let service = snapshot.services.get(&plan.service).ok_or(Missing::Service)?;
+    if plan.cluster_ip
+        && let Ok(set) = cluster_ip(service, &plan.port)
+    {
+        return Ok(set);
+    }
+    if service.spec.service_type == "ExternalName" {
+        return external_name(plan, service);
+    }
+    let port = find_port(service, &plan.port).ok_or_else(|| Missing::Port(plan.port.clone()))?;
+    Ok(EndpointSet::Fixed(from_slices(port, slices.of(&plan.service)).into()))
+}
+
+/// A port by number, by target port or by name, in the order of the Service (contract §11).
+fn find_port<'a>(service: &'a Service, wanted: &str) -> Option<&'a ServicePort> {
+    service.spec.ports.iter().find(|port| {
+        let target = port.target_port.as_ref().map(ToString::to_string);
+        port.port.to_string() == wanted || target.as_deref() == Some(wanted) || port.name == wanted
+    })
+}
+
+fn cluster_ip(service: &Service, wanted: &str) -> Result<EndpointSet, Missing> {
+    let address: IpAddr = service.spec.cluster_ip.parse().map_err(|_| Missing::ClusterIp)?;
+    let named = || service.spec.ports.iter().find(|p| p.name == wanted).and_then(|p| u16::try_from(p.port).ok());
+    let port = wanted.parse().ok().or_else(named).ok_or_else(|| Missing::Port(wanted.into()))?;
+    Ok(EndpointSet::Fixed([Endpoint { address: SocketAddr::new(address, port) }].into()))
+}
+
+/// Ports are optional on an ExternalName Service: the backend's number is used then.
+fn external_name(plan: &Plan, service: &Service) -> Result<EndpointSet, Missing> {
+    if !plan.external_name {
+        return Err(Missing::ExternalNameOff);
+    }
+    let name = service.spec.external_name.trim_end_matches('.').to_ascii_lowercase();
+    let number = |port: &ServicePort| match &port.target_port {
+        Some(IntOrString::Int(n)) if *n > 0 => Some(*n),
+        _ => Some(port.port),
+    };
+    let port = find_port(service, &plan.port).and_then(number).or_else(|| plan.port.parse().ok());
+    let port = port.and_then(|n| u16::try_from(n).ok()).ok_or_else(|| Missing::Port(plan.port.clone()))?;
+    if let Ok(address) = name.parse::<IpAddr>() {
+        if address.to_canonical().is_loopback() {
+            return Err(Missing::ExternalName(name));
+        }
+        return Ok(EndpointSet::Fixed([Endpoint { address: SocketAddr::new(address, port) }].into()));
+    }
+    if name == "localhost" || !is_dns_name(&name) {
+        return Err(Missing::ExternalName(name));
+    }
+    Ok(EndpointSet::Dns { name: name.into(), port })
+}
+
+/// RFC 1123 subdomain.
+fn is_dns_name(name: &str) -> bool {
+    let label = |l: &str| {
+        (1..=63).contains(&l.len())
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+            && l.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    name.len() <= 253 && name.split('.').all(label)
+}
+
+fn from_slices(port: &ServicePort, slices: &[&EndpointSlice]) -> Vec<Endpoint> {
+    let mut seen = HashSet::new();
+    let mut endpoints = Vec::new();
+    for slice in slices {
+        let ports = slice_ports(port, slice);
+        let ready = slice.endpoints.iter().filter(|e| e.conditions.ready != Some(false));
+        for (endpoint, number) in ready.flat_map(|e| ports.iter().map(move |n| (e, *n))) {
+            for address in endpoint.addresses.iter().filter_map(|a| a.parse::<IpAddr>().ok()) {
+                let address = SocketAddr::new(address, number);
+                if seen.insert(address) {
+                    endpoints.push(Endpoint { address });
+                }
+            }
+        }
+    }
+    endpoints
+}
+
+/// The ports of a slice that belong to a Service port: by name, the only one of an unnamed port, or a numeric target port.
+fn slice_ports(port: &ServicePort, slice: &EndpointSlice) -> Vec<u16> {
+    let target = match &port.target_port {
+        Some(IntOrString::Int(n)) => u16::try_from(*n).ok().filter(|n| *n != 0),
+        _ => None,
+    };
+    if slice.ports.is_empty() {
+        return target.into_iter().collect();
+    }
+    let tcp = slice.ports.iter().filter(|p| p.protocol.as_deref().unwrap_or("TCP") == "TCP");
+    tcp.filter_map(|p| {
+        let named = port.name.is_empty() || p.name.as_deref() == Some(port.name.as_str());
+        let number = p.port.and_then(|n| u16::try_from(n).ok()).filter(|n| *n != 0);
+        if named { number.or(target) } else { target }
+    })
+    .collect()
+}

@@ -1,0 +1,81 @@
+//! Which Ingresses are ours (contract §1).
+
+use crate::compile::Options;
+use crate::snapshot::{Ingress, Snapshot};
+
+const LEGACY_ANNOTATION: &str = "kubernetes.io/ingress.class";
+
+/// Whether this controller serves the Ingress. A class that is named but unknown is never ours, whatever the annotation says.
+pub fn is_owned(ingress: &Ingress, snapshot: &Snapshot, options: &Options) -> bool {
+    if !options.watch_namespace.is_empty() && *ingress.metadata.namespace != *options.watch_namespace {
+        return false;
+    }
+    let has_default = ingress.spec.default_backend.as_ref().is_some_and(|b| b.service.is_some() || b.resource);
+    if options.disable_catch_all && has_default {
+        return false;
+    }
+    if let Some(name) = ingress.spec.ingress_class_name.as_deref().filter(|name| !name.is_empty()) {
+        return match snapshot.ingress_classes.get(name) {
+            Some(class) => {
+                class.spec.controller == options.controller_class
+                    || (options.ingress_class_by_name && name == options.ingress_class)
+            }
+            // A plain directory is usable without an IngressClass document: the class of the flag needs none.
+            None => snapshot.ingress_classes.is_empty() && name == options.ingress_class,
+        };
+    }
+    match ingress.metadata.annotations.get(LEGACY_ANNOTATION).map(String::as_str) {
+        None | Some("") => options.watch_without_class,
+        Some(class) => class == options.ingress_class,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::snapshot::{IngressClass, IngressClassSpec, Meta};
+
+    fn class(name: &str, controller: &str) -> (Arc<str>, Arc<IngressClass>) {
+        let metadata = Meta { name: name.into(), ..Meta::default() };
+        let spec = IngressClassSpec { controller: controller.into() };
+        (name.into(), Arc::new(IngressClass { metadata, spec }))
+    }
+
+    fn ingress(class_name: Option<&str>, annotation: Option<&str>) -> Ingress {
+        let mut ingress = Ingress::default();
+        ingress.spec.ingress_class_name = class_name.map(Arc::from);
+        if let Some(text) = annotation {
+            ingress.metadata.annotations.insert(LEGACY_ANNOTATION.into(), text.into());
+        }
+        ingress
+    }
+
+    #[test]
+    fn ownership() {
+        let plain = Options::default();
+        let by_name = Options { ingress_class_by_name: true, ingress_class: "other".into(), ..Options::default() };
+        let without = Options { watch_without_class: true, ..Options::default() };
+        let classes = [class("nginx", "k8s.io/ingress-nginx"), class("other", "example.com/other")];
+        let snapshot = Snapshot { ingress_classes: classes.into(), ..Snapshot::default() };
+        let rows = [
+            (&plain, Some("nginx"), None, true),
+            (&plain, Some("other"), None, false),
+            (&by_name, Some("other"), None, true),
+            (&plain, Some("gone"), Some("nginx"), false),
+            (&plain, None, Some("nginx"), true),
+            (&plain, None, Some("traefik"), false),
+            (&plain, None, None, false),
+            (&without, None, None, true),
+            (&without, None, Some("traefik"), false),
+            (&without, Some("gone"), None, false),
+        ];
+        for (options, name, annotation, expected) in rows {
+            let got = is_owned(&ingress(name, annotation), &snapshot, options);
+            assert_eq!(got, expected, "{name:?} {annotation:?}");
+        }
+        assert!(is_owned(&ingress(Some("nginx"), None), &Snapshot::default(), &plain));
+        assert!(!is_owned(&ingress(Some("other"), None), &Snapshot::default(), &plain));
+    }
+}

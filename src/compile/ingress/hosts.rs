@@ -1,0 +1,85 @@
+//! Servers to virtual hosts: path tables, aliases, what holds for a whole host.
+
+use std::sync::Arc;
+
+use super::Input;
+use super::locations::Routes;
+use super::servers::{DEFAULT_SERVER, Server, Servers};
+use super::tls::Certificates;
+use crate::base::diagnostic::{Reason, Severity};
+use crate::policy::rewrite::build_regex;
+use crate::table::{HostTable, Index, VirtualHost};
+
+#[derive(Debug)]
+pub struct Hosts {
+    pub table: HostTable,
+    pub virtual_hosts: Vec<VirtualHost>,
+}
+
+pub fn build(input: Input<'_>, servers: Servers, certificates: &Certificates, routes: &mut Routes<'_>) -> Hosts {
+    let position = |host: &str| servers.keys().position(|h| h == host);
+    let default = position(DEFAULT_SERVER).and_then(|i| Index::try_from(i).ok()).unwrap_or(0);
+    let mut table = HostTable::new(default);
+    for (index, host) in servers.keys().enumerate().filter(|(_, host)| *host != DEFAULT_SERVER) {
+        table.add_rule(host, Index::try_from(index).unwrap_or(default));
+    }
+    let mut virtual_hosts = Vec::with_capacity(servers.len());
+    for (index, (host, server)) in servers.iter().enumerate() {
+        let index = Index::try_from(index).unwrap_or(default);
+        add_aliases(&mut table, index, host, server, &servers, routes);
+        let is_default = host == DEFAULT_SERVER;
+        virtual_hosts.push(VirtualHost {
+            name: routes.text(host),
+            has_certificate: certificates.covers(host),
+            app_root: app_root(server, routes),
+            health_path: is_default.then(|| Arc::clone(&input.options.health_path)),
+            paths: routes.paths(host, server),
+        });
+    }
+    Hosts { table, virtual_hosts }
+}
+
+/// Any Ingress of the host; the first location that has one, in the order in which nginx reads them (contract §5.7).
+fn app_root(server: &Server, routes: &Routes<'_>) -> Option<Arc<str>> {
+    let mut ordered: Vec<_> = server.locations.iter().filter(|l| !l.is_catch_all).collect();
+    ordered.sort_by(|a, b| super::locations::nginx_order(a, b));
+    ordered.iter().filter_map(|l| routes.owner(l)?.annotations().app_root.as_ref()).next().map(|root| root.as_str().into())
+}
+
+/// `server-alias` of the first Ingress of the host that sets one; a name that is a host, or taken, is dropped (§3.6).
+fn add_aliases(
+    table: &mut HostTable,
+    index: Index,
+    host: &str,
+    server: &Server,
+    servers: &Servers,
+    routes: &mut Routes<'_>,
+) {
+    let owners = server.owners.iter().filter_map(|i| routes.owned(*i));
+    let Some(owner) = owners.into_iter().find(|o| o.annotations().server_alias.is_some()) else { return };
+    let aliases = owner.annotations().server_alias.clone().map(|a| a.0).unwrap_or_default();
+    for alias in aliases {
+        let refused = if let Some(pattern) = alias.strip_prefix('~') {
+            match build_regex(&[pattern.trim_start_matches('*')]) {
+                Ok(regex) => {
+                    table.add_alias_regex(regex, index);
+                    None
+                }
+                Err(reason) => Some(format!("the alias {alias:?} is no regex that can be used: {reason}")),
+            }
+        } else {
+            let name = alias.to_ascii_lowercase();
+            if servers.contains_key(&name) && name != host {
+                Some(format!("the alias {name:?} is the host of a rule, which keeps it"))
+            } else if name != host && table.has_exact(&name) {
+                Some(format!("the alias {name:?} is already taken"))
+            } else {
+                table.add_alias(&name, index);
+                None
+            }
+        };
+        if let Some(message) = refused {
+            routes.tell(owner, Severity::Warning, Reason::Conflict, Some("server-alias".to_owned()), message);
+        }
+    }
+}

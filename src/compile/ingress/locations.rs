@@ -1,0 +1,169 @@
+//! Locations to routes, and the path table of a host: literal paths, or regexes for all when one asks for it.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use super::servers::{Location, Server};
+use super::{Input, Owned, policy};
+use crate::base::diagnostic::{Reason, Severity};
+use crate::compile::intern::{Indexed, Interner};
+use crate::compile::report::Report;
+use crate::policy::RoutePolicy;
+use crate::policy::upstream::UpstreamTls;
+use crate::table::path::{LiteralPaths, RegexPaths};
+use crate::table::{Index, PathTable, Route, RouteLabels};
+
+/// The order in which nginx meets the locations of a server before any splitting: longest path text first, equal
+/// lengths in descending text (contract §4.3).
+pub fn nginx_order(a: &Location, b: &Location) -> Ordering {
+    b.path.len().cmp(&a.path.len()).then_with(|| b.path.cmp(&a.path))
+}
+
+/// The routes of the table while they are made.
+#[derive(Debug)]
+pub struct Routes<'a> {
+    input: Input<'a>,
+    owned: &'a [Owned],
+    texts: &'a mut Interner<str>,
+    report: &'a mut Report,
+    policies: Interner<RoutePolicy>,
+    upstream_tls: Indexed<Arc<UpstreamTls>>,
+    list: Vec<Route>,
+}
+
+/// A location as nginx has it: a prefix is a directory and, beside it, an exact path (contract §4.2).
+struct Entry<'l> {
+    path: String,
+    exact: bool,
+    location: &'l Location,
+}
+
+impl<'a> Routes<'a> {
+    pub fn new(input: Input<'a>, owned: &'a [Owned], texts: &'a mut Interner<str>, report: &'a mut Report) -> Self {
+        Self {
+            input,
+            owned,
+            texts,
+            report,
+            policies: Interner::default(),
+            upstream_tls: Indexed::default(),
+            list: Vec::new(),
+        }
+    }
+
+    pub fn owned(&self, index: usize) -> Option<&'a Owned> {
+        self.owned.get(index)
+    }
+
+    pub fn owner(&self, location: &Location) -> Option<&'a Owned> {
+        self.owned(location.owner?)
+    }
+
+    pub fn text(&mut self, text: &str) -> Arc<str> {
+        self.texts.text(text)
+    }
+
+    pub fn tell(&mut self, item: &Owned, severity: Severity, reason: Reason, key: Option<String>, message: String) {
+        self.report.ingress(severity, reason, &item.ingress, key, message);
+    }
+
+    pub fn finish(self) -> (Vec<Route>, Vec<Arc<UpstreamTls>>) {
+        (self.list, self.upstream_tls.into_list())
+    }
+
+    /// The path table of a host.
+    pub fn paths(&mut self, host: &str, server: &Server) -> PathTable {
+        let mut locations: Vec<&Location> = server.locations.iter().collect();
+        locations.sort_by(|a, b| nginx_order(a, b));
+        let entries: Vec<Entry<'_>> = locations.iter().flat_map(|l| self.split(l, server)).collect();
+        let regex = entries.iter().any(|e| self.wants_regex(e));
+        let (table, refused) = if regex { self.regex(host, &entries, server) } else { self.literal(host, server) };
+        for (path, reason) in refused {
+            let location = locations.iter().find(|l| l.path == path || format!("{}/", l.path) == path);
+            if let Some(item) = location.and_then(|l| self.owner(l)) {
+                let message = format!("the path {path:?} of host {host} cannot be served: {reason}");
+                self.tell(item, Severity::Error, Reason::InvalidRule, Some("spec.rules".to_owned()), message);
+            }
+        }
+        table
+    }
+
+    fn split<'l>(&self, location: &'l Location, server: &Server) -> Vec<Entry<'l>> {
+        let entry = |path: String, exact| Entry { path, exact, location };
+        let whole = entry(location.path.clone(), location.exact);
+        let plain = !self.uses_regex(location) && !self.rewrites(location, &location.path);
+        if location.exact || location.path == "/" || !plain {
+            return vec![whole];
+        }
+        let directory = entry(format!("{}/", location.path.trim_end_matches('/')), false);
+        if server.locations.iter().any(|l| l.exact && l.path == location.path) {
+            return vec![directory];
+        }
+        vec![directory, entry(location.path.clone(), true)]
+    }
+
+    fn uses_regex(&self, location: &Location) -> bool {
+        !location.is_catch_all && self.owner(location).and_then(|o| o.annotations().use_regex) == Some(true)
+    }
+
+    /// A target equal to the path is no rewrite (contract §5.3) — of that very path; its directory differs.
+    fn rewrites(&self, location: &Location, path: &str) -> bool {
+        self.target(location).is_some_and(|target| target != path)
+    }
+
+    fn target(&self, location: &Location) -> Option<&'a str> {
+        let owner = self.owner(location).filter(|_| !location.is_catch_all)?;
+        owner.annotations().rewrite_target.as_ref().map(|t| t.as_str())
+    }
+
+    fn wants_regex(&self, entry: &Entry<'_>) -> bool {
+        self.uses_regex(entry.location) || self.rewrites(entry.location, &entry.path)
+    }
+
+    fn literal(&mut self, host: &str, server: &Server) -> (PathTable, Vec<(String, String)>) {
+        let mut paths = LiteralPaths::default();
+        for location in &server.locations {
+            let index = self.add(host, location, &location.path);
+            match location.exact {
+                true => paths.exact(&location.path, index),
+                false => paths.prefix(&location.path, index),
+            }
+        }
+        paths.build()
+    }
+
+    /// A path whose regex cannot be used is left out, and so that its Ingress's access rules do not fall away with it,
+    /// what starts like it answers 503.
+    fn regex(&mut self, host: &str, entries: &[Entry<'_>], _server: &Server) -> (PathTable, Vec<(String, String)>) {
+        let mut list = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let index = self.add(host, entry.location, &entry.path);
+            list.push((entry.path.clone(), index));
+        }
+        RegexPaths::build(&list)
+    }
+
+    fn add(&mut self, host: &str, location: &Location, path: &str) -> Index {
+        let owner = self.owner(location);
+        let mut resolved = policy::resolve(self.input, location, path, owner, self.report);
+        let tls = resolved.upstream.tls.take().map(|tls| self.upstream_tls.index(tls));
+        let item = owner.map(|o| &o.key);
+        let labels = RouteLabels {
+            namespace: item.map_or_else(|| self.texts.text(""), |k| k.namespace.clone()),
+            ingress: item.map_or_else(|| self.texts.text(""), |k| k.name.clone()),
+            service: self.texts.text(&location.service),
+            service_port: self.texts.text(&location.port),
+            path: self.texts.text(&location.path),
+            host: self.texts.text(host),
+        };
+        let index = Index::try_from(self.list.len()).unwrap_or(Index::MAX);
+        self.list.push(Route {
+            labels: Arc::new(labels),
+            policy: self.policies.intern(resolved),
+            target: location.target,
+            is_default_backend: location.owner.is_none(),
+            tls,
+        });
+        index
+    }
+}

@@ -1,0 +1,113 @@
+//! Ingresses to virtual hosts, routes and upstreams.
+//!
+//! The order of everything is the order of the owned Ingresses (contract §2.1): the first one wins a location, a
+//! certificate, an alias, an upstream's settings.
+
+mod class;
+mod hosts;
+mod locations;
+mod policy;
+mod servers;
+mod tls;
+mod upstreams;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::annotations::{Annotations, Effect};
+use super::endpoints::Plan;
+use super::intern::Interner;
+use super::report::{self, Report};
+use super::settings::Settings;
+use super::{Memo, Options};
+use crate::base::diagnostic::{Reason, Severity};
+use crate::snapshot::{Ingress, ObjectKey, Snapshot};
+use crate::table::{EndpointSet, RoutingTable, UpstreamKey};
+
+pub use class::is_owned;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    pub snapshot: &'a Snapshot,
+    pub options: &'a Options,
+    pub settings: &'a Settings,
+}
+
+#[derive(Debug)]
+pub struct Output {
+    pub table: RoutingTable,
+    pub endpoints: BTreeMap<UpstreamKey, EndpointSet>,
+    pub plans: BTreeMap<UpstreamKey, Plan>,
+}
+
+/// An Ingress that is ours, with its annotations read.
+#[derive(Debug)]
+pub struct Owned {
+    pub key: ObjectKey,
+    pub ingress: Arc<Ingress>,
+    pub parsed: Arc<super::memo::Parsed>,
+    /// Why its locations answer 503: an access setting that cannot be acted on.
+    pub denied: Option<Arc<str>>,
+}
+
+impl Owned {
+    pub fn annotations(&self) -> &Annotations {
+        &self.parsed.annotations
+    }
+}
+
+/// Compiles all owned Ingresses of the snapshot.
+pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output {
+    let owned = owned(input, memo, report);
+    let mut upstreams = upstreams::Upstreams::new(input);
+    let servers = servers::collect(input, &owned, &mut upstreams, report);
+    let certificates = tls::select(input, &owned, &servers, memo, report);
+    let mut texts = Interner::default();
+    let mut routes = locations::Routes::new(input, &owned, &mut texts, report);
+    let hosts = hosts::build(input, servers, &certificates, &mut routes);
+    let (routes, upstream_tls) = routes.finish();
+    let (upstreams, plans, endpoints) = upstreams.finish(report);
+    let table = RoutingTable {
+        hosts: hosts.table,
+        virtual_hosts: hosts.virtual_hosts,
+        routes,
+        upstreams,
+        upstream_tls,
+        certificates: certificates.table,
+        global: input.settings.global.clone(),
+    };
+    Output { table, endpoints, plans }
+}
+
+/// Ingress order (contract §2.1): oldest first; the same second: `namespace/name` descending, as ingress-nginx does.
+fn ingress_order(a: &Owned, b: &Owned) -> std::cmp::Ordering {
+    let age = a.ingress.metadata.created.cmp(&b.ingress.metadata.created);
+    // ingress-nginx compares the joined text, in which `/` sorts before letters and digits but after `-` and `.`.
+    age.then_with(|| b.key.to_string().cmp(&a.key.to_string()))
+}
+
+fn owned(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Vec<Owned> {
+    let mut owned = Vec::new();
+    for (key, ingress) in &input.snapshot.ingresses {
+        if !class::is_owned(ingress, input.snapshot, input.options) {
+            continue;
+        }
+        let parsed = memo.annotations(key, ingress, &input.options.annotations);
+        for problem in &parsed.problems {
+            report.add(report::annotation(ingress, problem));
+        }
+        if parsed.problems.iter().any(|p| p.effect == Effect::Reject) {
+            continue;
+        }
+        if parsed.annotations.canary == Some(true) {
+            let message = "canary Ingresses are not in this version yet: all requests go to the main Ingress";
+            report.ingress(Severity::Warning, Reason::UnsupportedAnnotation, ingress, None, message);
+            continue;
+        }
+        let denial = parsed.problems.iter().find(|p| p.effect == Effect::Deny);
+        let denied = denial.map(|p| Arc::from(format!("{key}: {}: {}", p.key, p.message)));
+        owned.push(Owned { key: key.clone(), ingress: Arc::clone(ingress), parsed, denied });
+    }
+    owned.sort_by(ingress_order);
+    owned
+}

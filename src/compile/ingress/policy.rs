@@ -1,0 +1,203 @@
+//! The policy of one location: its Ingress's annotation, else the ConfigMap's key, else the built-in default.
+
+use std::sync::Arc;
+
+use super::servers::Location;
+use super::{Input, Owned};
+use crate::base::diagnostic::{Reason, Severity};
+use crate::compile::annotations::Annotations;
+use crate::compile::annotations::value::{BackendProtocol, ConnectionHeader as RawConnection, HttpVersion, TlsVersion};
+use crate::compile::certificate;
+use crate::compile::report::Report;
+use crate::compile::settings::{Settings, conditions};
+use crate::policy::RoutePolicy;
+use crate::policy::https_redirect::{HttpsRedirect, Mode};
+use crate::policy::retry::RetryPolicy;
+use crate::policy::rewrite::Rewrite;
+use crate::policy::template::Template;
+use crate::policy::upstream::{ConnectionHeader, Protocol, Timeouts, UpstreamPolicy, UpstreamTls};
+
+/// Resolves the policy of `location` under the path text `path` (which differs from the rule's where a prefix was split).
+pub fn resolve(
+    input: Input<'_>,
+    location: &Location,
+    path: &str,
+    owner: Option<&Owned>,
+    report: &mut Report,
+) -> RoutePolicy {
+    let settings = input.settings;
+    let Some(owner) = owner else { return default_server(settings) };
+    let a = owner.annotations();
+    let mut denied = owner.denied.clone();
+    let mut deny = |reason: String| denied = Some(denied.take().unwrap_or_else(|| reason.into()));
+    if a.backend_protocol == Some(BackendProtocol::Fcgi) {
+        deny("backend-protocol FCGI is not in this version yet".to_owned());
+    }
+    let tls = upstream_tls(input, owner, a).unwrap_or_else(|reason| {
+        let key = Some("proxy-ssl-secret".to_owned());
+        let message = format!("{reason}; its paths answer 503");
+        report.ingress(Severity::Error, Reason::AnnotationParsingFailed, &owner.ingress, key, message);
+        deny(reason);
+        None
+    });
+    let rewrite = rewrite(location, path, owner, report).unwrap_or_else(|reason| {
+        deny(reason);
+        None
+    });
+    let protocol = protocol(a);
+    RoutePolicy {
+        body_limit: body_limit(a, settings),
+        https_redirect: https_redirect(location, a, settings),
+        port_in_redirect: a.use_port_in_redirects.unwrap_or(settings.use_port_in_redirects),
+        relative_redirects: a.relative_redirects.unwrap_or(settings.relative_redirects),
+        forwarded_prefix: rewrite.as_ref().and_then(|_| forwarded_prefix(a)),
+        rewrite,
+        upstream: UpstreamPolicy {
+            protocol,
+            http10: a.proxy_http_version.map_or(settings.http10, |v| v == HttpVersion::Http10),
+            vhost: a.upstream_vhost.as_ref().and_then(|v| Template::parse(v.as_str()).ok()).map(Arc::new),
+            connection: a.connection_proxy_header.map(|c| match c {
+                RawConnection::Close => ConnectionHeader::Close,
+                RawConnection::KeepAlive => ConnectionHeader::KeepAlive,
+            }),
+            timeouts: timeouts(a, settings),
+            retry: retry(a, settings),
+            request_buffering: a.proxy_request_buffering.map_or(settings.request_buffering, |b| b.is_on()),
+            response_head_limit: a.proxy_buffer_size.map_or(settings.response_head_limit, |s| clamp(s.0)),
+            tls: tls.or_else(|| plain_tls(protocol)).map(Arc::new),
+        },
+        access_log: a.enable_access_log.unwrap_or(true),
+        denied,
+    }
+}
+
+/// The default server's own location: the ConfigMap's upstream settings and no redirects.
+fn default_server(settings: &Settings) -> RoutePolicy {
+    let none = Annotations::default();
+    RoutePolicy {
+        body_limit: body_limit(&none, settings),
+        upstream: UpstreamPolicy {
+            timeouts: timeouts(&none, settings),
+            retry: retry(&none, settings),
+            request_buffering: settings.request_buffering,
+            response_head_limit: settings.response_head_limit,
+            ..UpstreamPolicy::default()
+        },
+        access_log: settings.global.access_log.default_backend,
+        ..RoutePolicy::default()
+    }
+}
+
+fn clamp(bytes: u64) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+fn body_limit(a: &Annotations, settings: &Settings) -> Option<u64> {
+    // 0 is no limit (contract §11).
+    a.proxy_body_size.map_or(settings.body_limit, |size| Some(size.0).filter(|bytes| *bytes != 0))
+}
+
+fn https_redirect(location: &Location, a: &Annotations, settings: &Settings) -> HttpsRedirect {
+    let exempt = settings.no_tls_redirect_locations.iter().any(|prefix| location.path.starts_with(prefix.as_str()));
+    if location.is_catch_all || exempt {
+        return HttpsRedirect::default();
+    }
+    let mode = if a.force_ssl_redirect.unwrap_or(settings.force_ssl_redirect) {
+        Mode::Always
+    } else if a.ssl_redirect.unwrap_or(settings.ssl_redirect) {
+        Mode::WithCertificate
+    } else {
+        Mode::Never
+    };
+    HttpsRedirect {
+        mode,
+        preserve_trailing_slash: a.preserve_trailing_slash.unwrap_or(settings.preserve_trailing_slash),
+        with_port: a.use_port_in_redirects.unwrap_or(settings.use_port_in_redirects),
+    }
+}
+
+/// The rewrite of a location, unless its target is its very path. A regex that cannot be used denies the location:
+/// requests that were to be rewritten must not reach the upstream as they are.
+fn rewrite(
+    location: &Location,
+    path: &str,
+    owner: &Owned,
+    report: &mut Report,
+) -> Result<Option<Arc<Rewrite>>, String> {
+    let target = owner.annotations().rewrite_target.as_ref().map(|t| t.as_str());
+    let Some(target) = target.filter(|t| *t != path && !location.is_catch_all) else { return Ok(None) };
+    Rewrite::new(path, target).map(|r| Some(Arc::new(r))).map_err(|reason| {
+        let message = format!("the rewrite of path {path:?} to {target:?} cannot be done: {reason}; it answers 503");
+        let key = Some("rewrite-target".to_owned());
+        report.ingress(Severity::Error, Reason::AnnotationParsingFailed, &owner.ingress, key, message.clone());
+        message
+    })
+}
+
+fn forwarded_prefix(a: &Annotations) -> Option<Arc<Template>> {
+    a.x_forwarded_prefix.as_ref().and_then(|p| Template::parse(p.as_str()).ok()).map(Arc::new)
+}
+
+fn timeouts(a: &Annotations, settings: &Settings) -> Timeouts {
+    let default = settings.timeouts;
+    Timeouts {
+        connect: a.proxy_connect_timeout.map_or(default.connect, |s| s.duration()),
+        send: a.proxy_send_timeout.map_or(default.send, |s| s.duration()),
+        read: a.proxy_read_timeout.map_or(default.read, |s| s.duration()),
+    }
+}
+
+fn retry(a: &Annotations, settings: &Settings) -> RetryPolicy {
+    let default = settings.retry;
+    RetryPolicy {
+        on: a.proxy_next_upstream.as_ref().map_or(default.on, |set| conditions(set, settings.retry_non_idempotent)),
+        tries: a.proxy_next_upstream_tries.unwrap_or(default.tries),
+        within: a.proxy_next_upstream_timeout.map_or(default.within, |s| s.duration()),
+    }
+}
+
+fn protocol(a: &Annotations) -> Protocol {
+    match a.backend_protocol {
+        Some(BackendProtocol::Https) => Protocol::Https,
+        Some(BackendProtocol::AutoHttp) => Protocol::AutoHttp,
+        Some(BackendProtocol::Grpc) => Protocol::Grpc,
+        Some(BackendProtocol::Grpcs) => Protocol::Grpcs,
+        Some(BackendProtocol::Http | BackendProtocol::Fcgi) | None => Protocol::Http,
+    }
+}
+
+/// TLS upstream without `proxy-ssl-secret`: no verification, no SNI, as nginx does by default.
+fn plain_tls(protocol: Protocol) -> Option<UpstreamTls> {
+    let http2 = protocol.is_http2();
+    protocol.is_tls(true).then(|| UpstreamTls { tls12: true, tls13: true, http2, ..UpstreamTls::default() })
+}
+
+/// `proxy-ssl-*`: without a Secret the others have no effect. A Secret that cannot be used denies the location.
+fn upstream_tls(input: Input<'_>, owner: &Owned, a: &Annotations) -> Result<Option<UpstreamTls>, String> {
+    let Some(key) = &a.proxy_ssl_secret else { return Ok(None) };
+    if key.namespace != owner.key.namespace && !input.settings.cross_namespace {
+        return Err(format!("Secret {key} is in another namespace"));
+    }
+    let secret = input.snapshot.secrets.get(key).ok_or_else(|| format!("Secret {key} does not exist"))?;
+    let named = |reason: String| format!("Secret {key}: {reason}");
+    let verify = a.proxy_ssl_verify.is_some_and(|v| v.is_on());
+    let trusted = if verify && secret.data.contains_key("ca.crt") {
+        let chain = certificate::chain(secret, "ca.crt").map_err(named)?;
+        Some(chain.iter().map(|der| der.to_vec()).collect())
+    } else {
+        // Nothing to verify against means nothing is trusted.
+        verify.then(|| Arc::from([]))
+    };
+    let versions = a.proxy_ssl_protocols.as_ref();
+    let protocol = protocol(a);
+    Ok(protocol.is_tls(true).then(|| certificate::client(secret).map_err(named)).transpose()?.map(|client| UpstreamTls {
+        verify: trusted,
+        client: client.map(Arc::new),
+        name: a.proxy_ssl_name.as_ref().map(|name| name.as_str().into()),
+        send_name: a.proxy_ssl_server_name.is_some_and(|s| s.is_on()),
+        // With a Secret ingress-nginx offers TLS 1.2 alone unless told otherwise.
+        tls12: versions.is_none_or(|v| v.0.contains(&TlsVersion::Tls12)),
+        tls13: versions.is_some_and(|v| v.0.contains(&TlsVersion::Tls13)),
+        http2: protocol.is_http2(),
+    }))
+}

@@ -1,0 +1,191 @@
+//! Rules to servers: which locations a host has, and who owns each (contract §2.2, §4).
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::upstreams::Upstreams;
+use super::{Input, Owned};
+use crate::base::diagnostic::{Reason, Severity};
+use crate::compile::report::Report;
+use crate::snapshot::{IngressBackend, IngressRule, PathType};
+use crate::table::Target;
+
+/// The name of the default server.
+pub const DEFAULT_SERVER: &str = "_";
+
+/// One location before its policy is resolved. `owner` indexes the owned Ingresses.
+#[derive(Clone, Debug)]
+pub struct Location {
+    pub path: String,
+    pub exact: bool,
+    pub owner: Option<usize>,
+    pub target: Target,
+    pub service: String,
+    pub port: String,
+    /// The location `/` that exists without a rule (contract §4.5).
+    pub is_default: bool,
+    /// An Ingress without rules serves the default server: its redirects and rewrites do not apply (§2.5).
+    pub is_catch_all: bool,
+}
+
+#[derive(Debug, Default)]
+pub struct Server {
+    pub locations: Vec<Location>,
+    /// Where each `(path, exact)` stands in `locations`.
+    index: HashMap<(String, bool), usize>,
+    /// The Ingresses that have a rule for this host, in order.
+    pub owners: Vec<usize>,
+}
+
+impl Server {
+    fn new(root: Location) -> Self {
+        let index = HashMap::from([((root.path.clone(), false), 0)]);
+        Self { locations: vec![root], index, owners: Vec::new() }
+    }
+}
+
+pub type Servers = BTreeMap<String, Server>;
+
+/// Servers of all owned Ingresses, by lower-case host, [`DEFAULT_SERVER`] included.
+pub fn collect(input: Input<'_>, owned: &[Owned], upstreams: &mut Upstreams<'_>, report: &mut Report) -> Servers {
+    let default_target = upstreams.default_target();
+    let root = |owner, target, service: &str, port: &str| Location {
+        path: "/".to_owned(),
+        exact: false,
+        owner,
+        target,
+        service: service.to_owned(),
+        port: port.to_owned(),
+        is_default: true,
+        is_catch_all: false,
+    };
+    let mut servers = Servers::new();
+    servers.insert(DEFAULT_SERVER.to_owned(), Server::new(root(None, default_target, "", "")));
+    for (index, item) in owned.iter().enumerate() {
+        let own_default = default_backend(item, index, owned, upstreams);
+        if let (Some(own), true) = (&own_default, item.ingress.spec.rules.is_empty()) {
+            catch_all(&mut servers, index, own, item, report);
+        }
+        for (number, rule) in item.ingress.spec.rules.iter().enumerate() {
+            let Some(host) = rule_host(rule, number, item, report) else { continue };
+            let server = servers.entry(host.clone()).or_insert_with(|| {
+                let (target, service, port) =
+                    own_default.clone().unwrap_or((default_target, String::new(), String::new()));
+                Server::new(root(Some(index), target, &service, &port))
+            });
+            if server.owners.last() != Some(&index) {
+                server.owners.push(index);
+            }
+            add_paths(server, rule, number, (index, owned), upstreams, report);
+        }
+    }
+    let _ = input;
+    servers
+}
+
+type Backend = (Target, String, String);
+
+fn default_backend(item: &Owned, owner: usize, owned: &[Owned], upstreams: &mut Upstreams<'_>) -> Option<Backend> {
+    let service = item.ingress.spec.default_backend.as_ref()?.service.as_ref()?;
+    Some(upstreams.add(service, owner, owned))
+}
+
+/// An Ingress with a default backend and no rules takes the default server's root; the first one wins (§2.5).
+fn catch_all(servers: &mut Servers, index: usize, own: &Backend, item: &Owned, report: &mut Report) {
+    let Some(root) = servers.get_mut(DEFAULT_SERVER).and_then(|s| s.locations.first_mut()) else { return };
+    if !root.is_default {
+        let message = "an older Ingress is already the catch-all of the default server";
+        let key = Some("spec.defaultBackend".to_owned());
+        report.ingress(Severity::Warning, Reason::Conflict, &item.ingress, key, message);
+        return;
+    }
+    let (target, service, port) = own.clone();
+    *root = Location { owner: Some(index), target, service, port, is_default: false, is_catch_all: true, ..root.clone() };
+}
+
+/// The lower-case host of a rule, [`DEFAULT_SERVER`] for none, or `None` when it is no host.
+fn rule_host(rule: &IngressRule, number: usize, item: &Owned, report: &mut Report) -> Option<String> {
+    if rule.host.is_empty() {
+        return Some(DEFAULT_SERVER.to_owned());
+    }
+    let host = rule.host.to_ascii_lowercase();
+    let label = |l: &str| {
+        (1..=63).contains(&l.len()) && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') && !l.starts_with('-')
+    };
+    let name = host.strip_prefix("*.").unwrap_or(&host);
+    if name.len() <= 253 && name.split('.').all(label) {
+        return Some(host);
+    }
+    let key = Some(format!("spec.rules[{number}].host"));
+    let message = format!("{:?} is neither a DNS name nor *. and a DNS name; the rule is not served", rule.host);
+    report.ingress(Severity::Error, Reason::InvalidRule, &item.ingress, key, message);
+    None
+}
+
+fn add_paths(
+    server: &mut Server,
+    rule: &IngressRule,
+    number: usize,
+    (index, owned): (usize, &[Owned]),
+    upstreams: &mut Upstreams<'_>,
+    report: &mut Report,
+) {
+    let Some(item) = owned.get(index) else { return };
+    for (position, path) in rule.http.iter().flat_map(|http| http.paths.iter()).enumerate() {
+        let key = format!("spec.rules[{number}].http.paths[{position}]");
+        let text = if path.path.is_empty() { "/" } else { path.path.as_str() };
+        if !text.starts_with('/') || text.chars().any(char::is_control) {
+            let message = format!("{text:?} is not an absolute path; it is not served");
+            report.ingress(Severity::Error, Reason::InvalidRule, &item.ingress, Some(key), message);
+            continue;
+        }
+        let Some(service) = service_of(&path.backend) else { continue };
+        // ImplementationSpecific is Prefix (contract §4.1).
+        let exact = path.path_type == PathType::Exact;
+        if let Some(holder) = server.holder(text, exact) {
+            conflict(item, holder.and_then(|h| owned.get(h)), &rule.host, text, key, report);
+            continue;
+        }
+        let (target, service, port) = upstreams.add(service, index, owned);
+        let location = Location {
+            path: text.to_owned(),
+            exact,
+            owner: Some(index),
+            target,
+            service,
+            port,
+            is_default: false,
+            is_catch_all: false,
+        };
+        server.put(location);
+    }
+}
+
+impl Server {
+    /// Who has a location already; a default root can still be taken.
+    fn holder(&self, path: &str, exact: bool) -> Option<Option<usize>> {
+        let location = self.locations.get(*self.index.get(&(path.to_owned(), exact))?)?;
+        (!location.is_default).then_some(location.owner)
+    }
+
+    fn put(&mut self, location: Location) {
+        let key = (location.path.clone(), location.exact);
+        match self.index.get(&key).and_then(|i| self.locations.get_mut(*i)) {
+            Some(existing) => *existing = location,
+            None => {
+                self.index.insert(key, self.locations.len());
+                self.locations.push(location);
+            }
+        }
+    }
+}
+
+/// `resource` backends are skipped (contract §2.6).
+fn service_of(backend: &IngressBackend) -> Option<&crate::snapshot::IngressServiceBackend> {
+    backend.service.as_ref()
+}
+
+fn conflict(item: &Owned, holder: Option<&Owned>, host: &str, path: &str, key: String, report: &mut Report) {
+    let holder = holder.map_or_else(|| "another rule".to_owned(), |h| format!("ingress {}", h.key));
+    let message = format!("host {host:?} and path {path:?} is already defined in {holder}");
+    report.ingress(Severity::Warning, Reason::Conflict, &item.ingress, Some(key), message);
+}

@@ -1,0 +1,136 @@
+//! Backends to upstreams. One upstream is shared by all that name its Service and port; what is its own comes from
+//! the first Ingress that names it (contract §2.4).
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::servers::DEFAULT_SERVER;
+use super::{Input, Owned};
+use crate::base::diagnostic::{Reason, Severity};
+use crate::compile::endpoints::{self, Plan, SliceIndex};
+use crate::compile::report::Report;
+use crate::snapshot::{Ingress, IngressServiceBackend, ObjectKey};
+use crate::table::{EndpointSet, Index, Target, Upstream, UpstreamKey};
+
+#[derive(Debug)]
+pub struct Upstreams<'a> {
+    input: Input<'a>,
+    list: Vec<Upstream>,
+    index: HashMap<UpstreamKey, Index>,
+    plans: BTreeMap<UpstreamKey, (Plan, Option<Arc<Ingress>>)>,
+    default: Target,
+}
+
+impl<'a> Upstreams<'a> {
+    pub fn new(input: Input<'a>) -> Self {
+        let mut upstreams = Self {
+            input,
+            list: Vec::new(),
+            index: HashMap::new(),
+            plans: BTreeMap::new(),
+            default: Target::NotFound,
+        };
+        if let Some(key) = &input.options.default_backend {
+            upstreams.default = upstreams.add_default(key);
+        }
+        upstreams
+    }
+
+    /// Where requests go that no rule has: `--default-backend-service`, else the built-in 404.
+    pub fn default_target(&self) -> Target {
+        self.default
+    }
+
+    /// The first port of the default backend's Service. It has an upstream of its own, marked as such.
+    fn add_default(&mut self, service: &ObjectKey) -> Target {
+        let known = self.input.snapshot.services.get(service);
+        let Some(port) = known.and_then(|s| s.spec.ports.first()) else { return Target::NotFound };
+        let port: Arc<str> = port.port.to_string().into();
+        // No Service can have this name, so no rule's upstream is the same one.
+        let key = UpstreamKey {
+            namespace: service.namespace.clone(),
+            service: format!("{DEFAULT_SERVER}{}", service.name).into(),
+            port: port.clone(),
+        };
+        let plan = Plan {
+            service: service.clone(),
+            port,
+            cluster_ip: false,
+            external_name: !self.input.options.disable_external_name,
+        };
+        self.push(key, "upstream-default-backend".into(), plan, true, None)
+    }
+
+    /// The upstream of a backend, with its Service and port as text.
+    pub fn add(&mut self, backend: &IngressServiceBackend, owner: usize, owned: &[Owned]) -> (Target, String, String) {
+        let item = owned.get(owner);
+        let namespace = item.map_or_else(|| Arc::from(""), |i| i.key.namespace.clone());
+        let port: Arc<str> = match (&backend.port.name, backend.port.number) {
+            (Some(name), _) if !name.is_empty() => name.clone(),
+            (_, Some(number)) => number.to_string().into(),
+            _ => "0".into(),
+        };
+        let names = (backend.name.to_string(), port.to_string());
+        let key = UpstreamKey { namespace: namespace.clone(), service: backend.name.clone(), port: port.clone() };
+        if let Some(&index) = self.index.get(&key) {
+            return (Target::Upstream(index), names.0, names.1);
+        }
+        let settings = item.map(|i| i.annotations());
+        let cluster_ip = settings.and_then(|a| a.service_upstream).map_or(self.input.settings.service_upstream, |b| b.0);
+        let plan = Plan {
+            service: ObjectKey { namespace, name: backend.name.clone() },
+            port,
+            cluster_ip,
+            external_name: !self.input.options.disable_external_name,
+        };
+        let name = format!("{}-{}-{}", key.namespace, key.service, key.port).into();
+        let ingress = item.map(|i| Arc::clone(&i.ingress));
+        (self.push(key, name, plan, false, ingress), names.0, names.1)
+    }
+
+    fn push(
+        &mut self,
+        key: UpstreamKey,
+        name: Arc<str>,
+        plan: Plan,
+        is_default_backend: bool,
+        first: Option<Arc<Ingress>>,
+    ) -> Target {
+        let index = Index::try_from(self.list.len()).unwrap_or(Index::MAX);
+        self.index.insert(key.clone(), index);
+        self.plans.insert(key.clone(), (plan, first));
+        self.list.push(Upstream { key, name, is_default_backend });
+        Target::Upstream(index)
+    }
+
+    /// Resolves every upstream's endpoints.
+    pub fn finish(self, report: &mut Report) -> (Vec<Upstream>, BTreeMap<UpstreamKey, Plan>, BTreeMap<UpstreamKey, EndpointSet>) {
+        let slices = SliceIndex::new(self.input.snapshot);
+        let mut sets = BTreeMap::new();
+        let mut plans = BTreeMap::new();
+        for (key, (plan, first)) in self.plans {
+            let resolved = endpoints::resolve(&plan, self.input.snapshot, &slices);
+            if let Some(ingress) = &first {
+                tell(&plan, &resolved, ingress, report);
+            }
+            sets.insert(key.clone(), resolved.unwrap_or_default());
+            plans.insert(key, plan);
+        }
+        (self.list, plans, sets)
+    }
+}
+
+fn tell(plan: &Plan, resolved: &Result<EndpointSet, endpoints::Missing>, ingress: &Ingress, report: &mut Report) {
+    let key = || Some(format!("backend {}:{}", plan.service.name, plan.port));
+    match resolved {
+        Err(missing) => {
+            let message = format!("{missing}; its paths answer 503");
+            report.ingress(Severity::Warning, Reason::MissingReference, ingress, key(), message);
+        }
+        Ok(EndpointSet::Fixed(list)) if list.is_empty() => {
+            let message = "the Service has no ready endpoint; its paths answer 503";
+            report.ingress(Severity::Warning, Reason::NoEndpoints, ingress, key(), message);
+        }
+        Ok(_) => {}
+    }
+}

@@ -1,0 +1,47 @@
+//! Snapshot and options to a routing table: a pure function. No I/O, no clock, no randomness (invariant 2).
+//!
+//! It never fails as a whole: an object that cannot be used costs itself and leaves a diagnostic. What did not
+//! change since the last call is taken from [`Memo`], which only ever saves time.
+
+pub mod admit;
+pub mod annotations;
+pub mod certificate;
+pub mod configmap;
+pub mod endpoints;
+pub mod ingress;
+mod intern;
+mod memo;
+pub mod options;
+mod report;
+mod settings;
+
+use std::collections::BTreeMap;
+
+use crate::base::diagnostic::Diagnostic;
+use crate::snapshot::Snapshot;
+use crate::table::{EndpointSet, RoutingTable, UpstreamKey};
+
+pub use memo::Memo;
+pub use options::Options;
+
+/// All that follows from a snapshot.
+#[derive(Debug)]
+pub struct Compiled {
+    pub table: RoutingTable,
+    /// The endpoints of every upstream of the table.
+    pub endpoints: BTreeMap<UpstreamKey, EndpointSet>,
+    /// How to find them again when only EndpointSlices changed.
+    pub plans: BTreeMap<UpstreamKey, endpoints::Plan>,
+    /// Sorted, each once.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Compiles everything. Equal input gives equal output, whatever `memo` remembers.
+pub fn compile(snapshot: &Snapshot, options: &Options, memo: &mut Memo) -> Compiled {
+    let mut report = report::Report::default();
+    let settings = settings::resolve(snapshot, options, &mut report);
+    let compiled = ingress::compile(ingress::Input { snapshot, options, settings: &settings }, memo, &mut report);
+    memo.forget_absent(snapshot);
+    let ingress::Output { table, endpoints, plans } = compiled;
+    Compiled { table, endpoints, plans, diagnostics: report.into_sorted() }
+}

@@ -1,0 +1,48 @@
+//! The controller's flags, as far as they decide what a snapshot means.
+
+use std::sync::Arc;
+
+use super::annotations::ParseOptions;
+use crate::snapshot::ObjectKey;
+use crate::table::Certificate;
+
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `--ingress-class`, `--controller-class`, `--ingress-class-by-name`, `--watch-ingress-without-class` (contract §1).
+    pub ingress_class: String,
+    pub controller_class: String,
+    pub ingress_class_by_name: bool,
+    pub watch_without_class: bool,
+    /// `--watch-namespace`; empty is every namespace.
+    pub watch_namespace: String,
+    pub disable_catch_all: bool,
+    pub disable_external_name: bool,
+    pub annotations: ParseOptions,
+    pub config_map: Option<ObjectKey>,
+    pub default_certificate: Option<ObjectKey>,
+    pub default_backend: Option<ObjectKey>,
+    /// `--health-check-path`, answered by the default server too (contract §8.3).
+    pub health_path: Arc<str>,
+    /// The certificate for hosts without one; made once at start.
+    pub fallback_certificate: Option<Arc<Certificate>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            ingress_class: "nginx".to_owned(),
+            controller_class: "k8s.io/ingress-nginx".to_owned(),
+            ingress_class_by_name: false,
+            watch_without_class: false,
+            watch_namespace: String::new(),
+            disable_catch_all: false,
+            disable_external_name: false,
+            annotations: ParseOptions::default(),
+            config_map: None,
+            default_certificate: None,
+            default_backend: None,
+            health_path: Arc::from("/healthz"),
+            fallback_certificate: None,
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The ConfigMap's settings, resolved: each key, else its built-in default (contract §11).
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use super::Options;
+use super::annotations::value::{HttpVersion, NextUpstream, RetryCondition};
+use super::configmap::ConfigMapSettings;
+use super::report::Report;
+use crate::base::diagnostic::{Reason, Severity};
+use crate::policy::global::{AccessLogPolicy, GlobalPolicy, UpstreamKeepAlive};
+use crate::policy::retry::{Conditions, RetryPolicy};
+use crate::policy::upstream::Timeouts;
+use crate::snapshot::Snapshot;
+
+/// Defaults of what annotations may override, and the global policy.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub global: GlobalPolicy,
+    pub ssl_redirect: bool,
+    pub force_ssl_redirect: bool,
+    pub preserve_trailing_slash: bool,
+    pub use_port_in_redirects: bool,
+    pub relative_redirects: bool,
+    pub no_tls_redirect_locations: Vec<String>,
+    pub body_limit: Option<u64>,
+    pub timeouts: Timeouts,
+    pub retry: RetryPolicy,
+    pub retry_non_idempotent: bool,
+    pub request_buffering: bool,
+    pub response_head_limit: u32,
+    pub http10: bool,
+    pub service_upstream: bool,
+    pub cross_namespace: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            global: GlobalPolicy::default(),
+            ssl_redirect: true,
+            force_ssl_redirect: false,
+            preserve_trailing_slash: false,
+            use_port_in_redirects: false,
+            relative_redirects: false,
+            no_tls_redirect_locations: vec!["/.well-known/acme-challenge".to_owned()],
+            body_limit: Some(1 << 20),
+            timeouts: Timeouts::default(),
+            retry: RetryPolicy::default(),
+            retry_non_idempotent: false,
+            request_buffering: true,
+            response_head_limit: 4096,
+            http10: false,
+            service_upstream: false,
+            cross_namespace: false,
+        }
+    }
+}
+
+/// Reads the ConfigMap that `--configmap` names. One that does not exist is an empty one, with a diagnostic.
+pub fn resolve(snapshot: &Snapshot, options: &Options, report: &mut Report) -> Settings {
+    let Some(key) = &options.config_map else { return Settings::default() };
+    let Some(map) = snapshot.config_maps.get(key) else {
+        let meta = crate::snapshot::Meta {
+            name: key.name.clone(),
+            namespace: key.namespace.clone(),
+            ..crate::snapshot::Meta::default()
+        };
+        let message = "it does not exist: every setting has its default";
+        report.object(Severity::Warning, Reason::MissingReference, "ConfigMap", &meta, None, message);
+        return Settings::default();
+    };
+    let (raw, problems) = ConfigMapSettings::parse(&map.data);
+    for problem in problems {
+        let reason = Reason::ConfigMapParsingFailed;
+        report.object(Severity::Warning, reason, "ConfigMap", &map.metadata, Some(problem.key), problem.message);
+    }
+    from_raw(&raw)
+}
+
+/// Fills in the defaults.
+fn from_raw(raw: &ConfigMapSettings) -> Settings {
+    let default = Settings::default();
+    let non_idempotent = raw.retry_non_idempotent.unwrap_or(false);
+    let seconds = |value: Option<super::annotations::value::Seconds>, default| value.map_or(default, |s| s.duration());
+    let list = |value: &Option<super::annotations::value::CommaList>| value.as_ref().map(|l| l.0.clone());
+    Settings {
+        global: global(raw),
+        ssl_redirect: raw.ssl_redirect.unwrap_or(default.ssl_redirect),
+        force_ssl_redirect: raw.force_ssl_redirect.unwrap_or(default.force_ssl_redirect),
+        preserve_trailing_slash: raw.preserve_trailing_slash.unwrap_or(default.preserve_trailing_slash),
+        use_port_in_redirects: raw.use_port_in_redirects.unwrap_or(default.use_port_in_redirects),
+        relative_redirects: raw.relative_redirects.unwrap_or(default.relative_redirects),
+        no_tls_redirect_locations: list(&raw.no_tls_redirect_locations).unwrap_or(default.no_tls_redirect_locations),
+        body_limit: raw.proxy_body_size.map_or(default.body_limit, |size| Some(size.0).filter(|bytes| *bytes != 0)),
+        timeouts: Timeouts {
+            connect: seconds(raw.proxy_connect_timeout, default.timeouts.connect),
+            send: seconds(raw.proxy_send_timeout, default.timeouts.send),
+            read: seconds(raw.proxy_read_timeout, default.timeouts.read),
+        },
+        retry: RetryPolicy {
+            on: raw.proxy_next_upstream.as_ref().map_or_else(
+                || with_non_idempotent(default.retry.on, non_idempotent),
+                |set| conditions(set, non_idempotent),
+            ),
+            tries: raw.proxy_next_upstream_tries.unwrap_or(default.retry.tries),
+            within: seconds(raw.proxy_next_upstream_timeout, default.retry.within),
+        },
+        retry_non_idempotent: non_idempotent,
+        request_buffering: raw.proxy_request_buffering.map_or(default.request_buffering, |b| b.is_on()),
+        response_head_limit: raw
+            .proxy_buffer_size
+            .map_or(default.response_head_limit, |size| u32::try_from(size.0).unwrap_or(u32::MAX)),
+        http10: raw.proxy_http_version == Some(HttpVersion::Http10),
+        service_upstream: false,
+        cross_namespace: raw.allow_cross_namespace_resources.unwrap_or(false),
+    }
+}
+
+fn global(raw: &ConfigMapSettings) -> GlobalPolicy {
+    let default = GlobalPolicy::default();
+    let keep_alive = default.upstream_keep_alive;
+    let log = default.access_log;
+    GlobalPolicy {
+        hsts: raw.hsts.unwrap_or(true).then(|| hsts(raw)).flatten(),
+        https_redirect_code: raw
+            .http_redirect_code
+            .and_then(|code| StatusCode::from_u16(code.as_u16()).ok())
+            .unwrap_or(default.https_redirect_code),
+        drop_invalid_headers: raw.ignore_invalid_headers.unwrap_or(default.drop_invalid_headers),
+        underscores_in_headers: raw.enable_underscores_in_headers.unwrap_or(default.underscores_in_headers),
+        hide_headers: raw.hide_headers.as_ref().map_or(default.hide_headers, |list| {
+            list.0.iter().filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).collect()
+        }),
+        keep_alive: raw.keep_alive.map_or(default.keep_alive, |s| s.duration()),
+        keep_alive_requests: raw.keep_alive_requests.unwrap_or(default.keep_alive_requests),
+        header_timeout: raw.client_header_timeout.map_or(default.header_timeout, |s| s.duration()),
+        body_timeout: raw.client_body_timeout.map_or(default.body_timeout, |s| s.duration()),
+        http2: raw.use_http2.unwrap_or(default.http2),
+        http2_max_streams: raw.http2_max_concurrent_streams.unwrap_or(default.http2_max_streams),
+        shutdown_timeout: raw.worker_shutdown_timeout.map_or(default.shutdown_timeout, |t| t.0),
+        upstream_keep_alive: UpstreamKeepAlive {
+            idle: raw.upstream_keepalive_connections.map_or(keep_alive.idle, |n| n as usize),
+            idle_timeout: raw.upstream_keepalive_timeout.map_or(keep_alive.idle_timeout, |s| s.duration()),
+            requests: raw.upstream_keepalive_requests.unwrap_or(keep_alive.requests),
+            lifetime: raw.upstream_keepalive_time.map_or(keep_alive.lifetime, |t| t.0),
+        },
+        access_log: AccessLogPolicy {
+            off: raw.disable_access_log.unwrap_or(log.off),
+            json: raw.log_format_escape_json.unwrap_or(log.json),
+            default_backend: raw.enable_access_log_for_default_backend.unwrap_or(log.default_backend),
+            skip_urls: raw.skip_access_log_urls.as_ref().map_or(log.skip_urls, |list| list.0.clone().into()),
+        },
+    }
+}
+
+fn hsts(raw: &ConfigMapSettings) -> Option<HeaderValue> {
+    let mut value = format!("max-age={}", raw.hsts_max_age.unwrap_or(31_536_000));
+    if raw.hsts_include_subdomains.unwrap_or(true) {
+        value.push_str("; includeSubDomains");
+    }
+    if raw.hsts_preload.unwrap_or(false) {
+        value.push_str("; preload");
+    }
+    HeaderValue::from_str(&value).ok()
+}
+
+/// `proxy-next-upstream` as conditions; `retry-non-idempotent` adds its own.
+pub fn conditions(set: &NextUpstream, non_idempotent: bool) -> Conditions {
+    let mut on = Conditions::NONE;
+    for condition in &set.0 {
+        on = on.with(match condition {
+            RetryCondition::Error => Conditions::ERROR,
+            RetryCondition::Timeout => Conditions::TIMEOUT,
+            RetryCondition::InvalidHeader => Conditions::INVALID_HEADER,
+            RetryCondition::Http500 => Conditions::HTTP_500,
+            RetryCondition::Http502 => Conditions::HTTP_502,
+            RetryCondition::Http503 => Conditions::HTTP_503,
+            RetryCondition::Http504 => Conditions::HTTP_504,
+            RetryCondition::Http403 => Conditions::HTTP_403,
+            RetryCondition::Http404 => Conditions::HTTP_404,
+            RetryCondition::Http429 => Conditions::HTTP_429,
+            RetryCondition::NonIdempotent => Conditions::NON_IDEMPOTENT,
+            RetryCondition::Off => Conditions::NONE,
+        });
+    }
+    with_non_idempotent(on, non_idempotent)
+}
+
+fn with_non_idempotent(on: Conditions, non_idempotent: bool) -> Conditions {
+    if non_idempotent { on.with(Conditions::NON_IDEMPOTENT) } else { on }
+}
