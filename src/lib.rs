@@ -4,5 +4,8 @@
 //! ARCHITECTURE.md has the map, `tests/tidy.rs` holds the directions between the modules.
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod base;
+pub mod proxy;
 pub mod snapshot;
+pub mod telemetry;
