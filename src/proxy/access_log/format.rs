@@ -13,7 +13,7 @@ pub enum Segment {
 }
 
 /// How a request becomes a line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum Format {
     /// ingress-nginx's default `log-format-upstream`, byte by byte: parsers in the field match exactly this.
     #[default]

@@ -73,7 +73,7 @@ impl AccessLog {
         let (home, returned) = sync_channel(SPARE_BUFFERS);
         let buffer = Buffer { bytes: Vec::with_capacity(CHUNK_BYTES), lines: 0 };
         WorkerLog {
-            format: self.format,
+            format: self.format.clone(),
             queue: self.queue.clone(),
             home,
             returned,
