@@ -8,7 +8,8 @@ use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, Me
 
 use super::identity::Identity;
 use super::names;
-use super::requests::{RequestMetrics, RouteLabels, RouteMetricsId, SeriesKey, lock};
+use super::requests::{RequestMetrics, SeriesKey, lock};
+use super::routes::{RouteLabels, RouteMetricsId};
 use super::series::{HistogramFamily, HistogramTotal, Total};
 
 /// The request families as a collector of the registry.

@@ -11,6 +11,7 @@ mod labels;
 pub mod names;
 pub mod process;
 pub mod requests;
+mod routes;
 mod series;
 mod text;
 
@@ -22,9 +23,8 @@ pub use cell::Cell64;
 pub use controller::ControllerMetrics;
 pub use identity::Identity;
 pub use process::{ConnectionCounters, ProcessMetrics};
-pub use requests::{
-    Observation, RequestMetrics, RequestOptions, RouteLabels, RouteMetricsId, UpstreamTimes, WorkerMetrics,
-};
+pub use requests::{Observation, RequestMetrics, RequestOptions, UpstreamTimes, WorkerMetrics};
+pub use routes::{RouteLabels, RouteMetricsId};
 
 /// The content type of [`Telemetry::render`].
 pub const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";

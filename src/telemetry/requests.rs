@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::cell::Cell64;
 use super::labels::{MethodLabel, StatusLabel};
 use super::names::{self, Family};
+use super::routes::{RouteLabels, RouteMetricsId, Routes};
 use super::series::{HistogramFamily, Layout, Series};
 
 /// Series of one worker, at about a kilobyte each; what comes after goes to `portcullis_series_dropped_total`.
@@ -49,25 +50,6 @@ impl Default for RequestOptions {
             max_series_per_worker: MAX_SERIES_PER_WORKER,
         }
     }
-}
-
-/// The labels that a route gives to every series of its requests. `path` is the rule's text, never the URL; `host` the
-/// rule's host, never the request's, which keeps the number of series in the hands of who writes the objects.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RouteLabels {
-    pub namespace: Arc<str>,
-    pub ingress: Arc<str>,
-    pub service: Arc<str>,
-    pub path: Arc<str>,
-    pub host: Arc<str>,
-}
-
-/// A route's place in the workers' tables. Places are used again after [`RequestMetrics::retain`]; the generation keeps
-/// a request that still runs on an old table from counting for the place's new owner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RouteMetricsId {
-    pub(super) index: u32,
-    pub(super) generation: u32,
 }
 
 /// Seconds at the one upstream attempt of a request. A part is absent when the attempt did not get that far, as nginx
@@ -123,14 +105,6 @@ pub struct RequestMetrics {
     workers: Mutex<Vec<Arc<WorkerSeries>>>,
 }
 
-#[derive(Debug, Default)]
-struct Routes {
-    ids: HashMap<Arc<RouteLabels>, RouteMetricsId>,
-    /// By index: the generation and, unless the place is free, its labels.
-    places: Vec<(u32, Option<Arc<RouteLabels>>)>,
-    free: Vec<u32>,
-}
-
 /// What the scraper sees of one worker.
 #[derive(Debug, Default)]
 pub(super) struct WorkerSeries {
@@ -178,39 +152,7 @@ impl RequestMetrics {
 
     /// The labels of every route in use; a series whose id is not in it belongs to a route that is gone.
     pub(super) fn labels(&self) -> HashMap<RouteMetricsId, Arc<RouteLabels>> {
-        lock(&self.routes).ids.iter().map(|(labels, id)| (*id, Arc::clone(labels))).collect()
-    }
-}
-
-impl Routes {
-    fn add(&mut self, labels: Arc<RouteLabels>) -> RouteMetricsId {
-        if let Some(id) = self.ids.get(&labels) {
-            return *id;
-        }
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.places.push((0, None));
-            u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
-        });
-        let mut id = RouteMetricsId { index, generation: 0 };
-        if let Some((generation, place)) = self.places.get_mut(index as usize) {
-            *generation += 1;
-            *place = Some(Arc::clone(&labels));
-            id.generation = *generation;
-        }
-        self.ids.insert(labels, id);
-        id
-    }
-
-    fn retain(&mut self, kept: &BTreeSet<RouteMetricsId>) {
-        let Self { ids, places, free } = self;
-        ids.retain(|_, id| {
-            let keep = kept.contains(id);
-            if !keep && let Some((_, place)) = places.get_mut(id.index as usize) {
-                *place = None;
-                free.push(id.index);
-            }
-            keep
-        });
+        lock(&self.routes).labels()
     }
 }
 

@@ -24,7 +24,6 @@ pub enum Escape {
 pub type Variable = fn(&Record<'_>, Escape, &mut Vec<u8>);
 
 const VARIABLES: &[(&str, Variable)] = &[
-    ("alternative_upstream_name", alternative_upstream_name),
     ("args", args),
     ("body_bytes_sent", body_bytes_sent),
     ("bytes_sent", bytes_sent),
