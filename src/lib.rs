@@ -4,7 +4,11 @@
 //! ARCHITECTURE.md has the map, `tests/tidy.rs` holds the directions between the modules.
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod base;
+pub mod compile;
 pub mod policy;
+pub mod proxy;
 pub mod snapshot;
 pub mod table;
+pub mod telemetry;

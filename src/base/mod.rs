@@ -1,5 +1,6 @@
 //! Values without a domain: what any other module may use, and what knows none of them.
 
+pub mod clock;
 pub mod diagnostic;
 pub mod hostname;
 pub mod path;

@@ -1,0 +1,80 @@
+//! The health port's connections and their bounds.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{Inspect, answer::answer};
+
+/// Connections at once; the next one waits in the listener's backlog.
+const MAX_CONNECTIONS: usize = 256;
+/// From the connection's start, or the answer before, to the end of a request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of a request's head.
+const MAX_HEAD: usize = 16 * 1024;
+/// A connection older than this ends after its request, so that one whose client reads nothing cannot stay for ever.
+const MAX_AGE: Duration = Duration::from_secs(300);
+/// For the request that runs when a connection is to end.
+const END_WAIT: Duration = Duration::from_secs(10);
+/// Before accepting again after an error, which is most likely a lack of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Answers on `listener` until `shutdown`, then ends the connections after the request they are at. `health_path` is
+/// the value of `--health-check-path`.
+pub async fn serve(listener: TcpListener, inspect: Arc<dyn Inspect>, health_path: String, shutdown: CancellationToken) {
+    let health_path: Arc<str> = health_path.into();
+    let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let accept = async {
+        loop {
+            // The semaphore is never closed.
+            let Ok(permit) = Arc::clone(&free).acquire_owned().await else { return };
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let connection =
+                        connection(stream, Arc::clone(&inspect), Arc::clone(&health_path), shutdown.clone());
+                    tokio::spawn(async move {
+                        connection.await;
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the health port could not accept a connection");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    };
+    let _ = shutdown.run_until_cancelled(accept).await;
+    drop(listener);
+    let all = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
+    let _ = timeout(END_WAIT, free.acquire_many(all)).await;
+}
+
+async fn connection(stream: TcpStream, inspect: Arc<dyn Inspect>, health_path: Arc<str>, shutdown: CancellationToken) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let (inspect, health_path) = (Arc::clone(&inspect), Arc::clone(&health_path));
+        async move { Ok::<_, Infallible>(answer(request.method(), request.uri().path(), &health_path, &inspect).await) }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    // How a probe's connection ends is no news: errors are the client's.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = shutdown.cancelled() => {}
+        () = sleep(MAX_AGE) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = timeout(END_WAIT, connection).await;
+}

@@ -1,0 +1,172 @@
+//! From the workers' buffers to the output, by one thread that may wait for it.
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use prometheus::IntCounter;
+
+use super::format::Format;
+use super::record::Record;
+
+/// Bytes that a worker gathers before it hands them on, if its tick does not come first.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// Chunks between the workers and the output: 16 MiB, at most.
+const QUEUE_CHUNKS: usize = 256;
+/// Buffers on their way back to one worker; more than these are freed.
+const SPARE_BUFFERS: usize = 4;
+/// How long [`AccessLog::close`] waits for an output that takes no more.
+const CLOSE_WAIT: Duration = Duration::from_secs(5);
+const CLOSE_POLL: Duration = Duration::from_millis(10);
+
+/// Lines on their way to the output.
+struct Chunk {
+    bytes: Vec<u8>,
+    lines: u64,
+    /// Where the buffer goes back to.
+    home: SyncSender<Vec<u8>>,
+}
+
+enum Message {
+    Chunk(Chunk),
+    Close,
+}
+
+/// The output's thread, and what makes its workers' ends.
+#[derive(Debug)]
+pub struct AccessLog {
+    format: Format,
+    queue: SyncSender<Message>,
+    /// Disconnected when the thread ends.
+    done: Receiver<()>,
+    thread: thread::JoinHandle<()>,
+    dropped: IntCounter,
+}
+
+impl AccessLog {
+    /// Starts the thread that owns `output`; lines that cannot be written are counted in `dropped`. Errors if the
+    /// system gives no thread.
+    pub fn start(output: Box<dyn Write + Send>, format: Format, dropped: IntCounter) -> io::Result<Self> {
+        Self::with_queue(output, format, dropped, QUEUE_CHUNKS)
+    }
+
+    pub(super) fn with_queue(
+        output: Box<dyn Write + Send>,
+        format: Format,
+        dropped: IntCounter,
+        chunks: usize,
+    ) -> io::Result<Self> {
+        let (queue, messages) = sync_channel(chunks);
+        let (alive, done) = sync_channel(0);
+        let failed = dropped.clone();
+        let thread = thread::Builder::new().name("access-log".into()).spawn(move || {
+            let _alive = alive;
+            write_all(output, &messages, &failed);
+        })?;
+        Ok(Self { format, queue, done, thread, dropped })
+    }
+
+    /// The logging end for one worker's thread.
+    pub fn worker(&self) -> WorkerLog {
+        let (home, returned) = sync_channel(SPARE_BUFFERS);
+        let buffer = Buffer { bytes: Vec::with_capacity(CHUNK_BYTES), lines: 0 };
+        WorkerLog {
+            format: self.format.clone(),
+            queue: self.queue.clone(),
+            home,
+            returned,
+            buffer: RefCell::new(buffer),
+            dropped: self.dropped.clone(),
+        }
+    }
+
+    /// Writes what was handed on before, and ends the thread. The workers flush first; what they hand on later is
+    /// counted as dropped. False if the output took nothing for 5 seconds, and the thread is left behind.
+    pub fn close(self) -> bool {
+        let deadline = Instant::now() + CLOSE_WAIT;
+        let mut message = Message::Close;
+        while let Err(TrySendError::Full(back)) = self.queue.try_send(message) {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            message = back;
+            thread::sleep(CLOSE_POLL);
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.done.recv_timeout(left) == Err(RecvTimeoutError::Disconnected) && self.thread.join().is_ok()
+    }
+}
+
+fn write_all(mut output: Box<dyn Write + Send>, messages: &Receiver<Message>, failed: &IntCounter) {
+    while let Ok(Message::Chunk(Chunk { mut bytes, lines, home })) = messages.recv() {
+        // An output that fails now may work again, as a pipe whose reader was replaced; the log goes on without a word
+        // to a standard error that is likely no better.
+        if output.write_all(&bytes).and_then(|()| output.flush()).is_err() {
+            failed.inc_by(lines);
+        }
+        bytes.clear();
+        let _ = home.try_send(bytes);
+    }
+}
+
+#[derive(Debug, Default)]
+struct Buffer {
+    bytes: Vec<u8>,
+    lines: u64,
+}
+
+/// One worker's end. It may move to its thread and be shared by that thread's tasks; it is not `Sync`.
+#[derive(Debug)]
+pub struct WorkerLog {
+    format: Format,
+    queue: SyncSender<Message>,
+    home: SyncSender<Vec<u8>>,
+    returned: Receiver<Vec<u8>>,
+    buffer: RefCell<Buffer>,
+    dropped: IntCounter,
+}
+
+impl WorkerLog {
+    /// Appends the line of one request; never waits.
+    pub fn log(&self, record: &Record<'_>) {
+        let mut buffer = self.buffer.borrow_mut();
+        self.format.write(record, &mut buffer.bytes);
+        buffer.bytes.push(b'\n');
+        buffer.lines += 1;
+        if buffer.bytes.len() >= CHUNK_BYTES {
+            self.hand_on(&mut buffer);
+        }
+    }
+
+    /// Hands on what was gathered; drops and counts it when the queue is full. For the worker's tick and its end.
+    pub fn flush(&self) {
+        self.hand_on(&mut self.buffer.borrow_mut());
+    }
+
+    fn hand_on(&self, buffer: &mut Buffer) {
+        if buffer.lines == 0 {
+            return;
+        }
+        let lines = std::mem::take(&mut buffer.lines);
+        let spare = self.returned.try_recv();
+        let bytes = std::mem::replace(&mut buffer.bytes, spare.unwrap_or_default());
+        let chunk = Chunk { bytes, lines, home: self.home.clone() };
+        if let Err(TrySendError::Full(refused) | TrySendError::Disconnected(refused)) =
+            self.queue.try_send(Message::Chunk(chunk))
+        {
+            self.dropped.inc_by(lines);
+            if let Message::Chunk(Chunk { mut bytes, .. }) = refused {
+                bytes.clear();
+                buffer.bytes = bytes;
+            }
+        }
+    }
+}
+
+impl Drop for WorkerLog {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
