@@ -37,7 +37,6 @@ enum Message {
 /// The output's thread, and what makes its workers' ends.
 #[derive(Debug)]
 pub struct AccessLog {
-    format: Format,
     queue: SyncSender<Message>,
     /// Disconnected when the thread ends.
     done: Receiver<()>,
@@ -48,13 +47,12 @@ pub struct AccessLog {
 impl AccessLog {
     /// Starts the thread that owns `output`; lines that cannot be written are counted in `dropped`. Errors if the
     /// system gives no thread.
-    pub fn start(output: Box<dyn Write + Send>, format: Format, dropped: IntCounter) -> io::Result<Self> {
-        Self::with_queue(output, format, dropped, QUEUE_CHUNKS)
+    pub fn start(output: Box<dyn Write + Send>, dropped: IntCounter) -> io::Result<Self> {
+        Self::with_queue(output, dropped, QUEUE_CHUNKS)
     }
 
     pub(super) fn with_queue(
         output: Box<dyn Write + Send>,
-        format: Format,
         dropped: IntCounter,
         chunks: usize,
     ) -> io::Result<Self> {
@@ -65,7 +63,7 @@ impl AccessLog {
             let _alive = alive;
             write_all(output, &messages, &failed);
         })?;
-        Ok(Self { format, queue, done, thread, dropped })
+        Ok(Self { queue, done, thread, dropped })
     }
 
     /// The logging end for one worker's thread.
@@ -73,7 +71,6 @@ impl AccessLog {
         let (home, returned) = sync_channel(SPARE_BUFFERS);
         let buffer = Buffer { bytes: Vec::with_capacity(CHUNK_BYTES), lines: 0 };
         WorkerLog {
-            format: self.format.clone(),
             queue: self.queue.clone(),
             home,
             returned,
@@ -120,7 +117,6 @@ struct Buffer {
 /// One worker's end. It may move to its thread and be shared by that thread's tasks; it is not `Sync`.
 #[derive(Debug)]
 pub struct WorkerLog {
-    format: Format,
     queue: SyncSender<Message>,
     home: SyncSender<Vec<u8>>,
     returned: Receiver<Vec<u8>>,
@@ -130,9 +126,9 @@ pub struct WorkerLog {
 
 impl WorkerLog {
     /// Appends the line of one request; never waits.
-    pub fn log(&self, record: &Record<'_>) {
+    pub fn log(&self, format: &Format, record: &Record<'_>) {
         let mut buffer = self.buffer.borrow_mut();
-        self.format.write(record, &mut buffer.bytes);
+        format.write(record, &mut buffer.bytes);
         buffer.bytes.push(b'\n');
         buffer.lines += 1;
         if buffer.bytes.len() >= CHUNK_BYTES {

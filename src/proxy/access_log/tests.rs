@@ -171,17 +171,17 @@ fn counter() -> IntCounter {
 #[test]
 fn lines_of_all_workers_arrive_before_close_returns() {
     let (output, dropped, time) = (Shared::default(), counter(), clock());
-    let log = AccessLog::start(Box::new(output.clone()), Format::Upstreaminfo, dropped.clone()).unwrap();
+    let log = AccessLog::start(Box::new(output.clone()), dropped.clone()).unwrap();
     let workers = [log.worker(), log.worker()];
     for _ in 0..3000 {
-        workers.iter().for_each(|worker| worker.log(&bare(&time)));
+        workers.iter().for_each(|worker| worker.log(&Format::Upstreaminfo, &bare(&time)));
     }
     workers.iter().for_each(WorkerLog::flush);
     assert!(log.close());
     assert_eq!(output.0.lock().unwrap().iter().filter(|byte| **byte == b'\n').count(), 6000);
     assert_eq!(dropped.get(), 0);
 
-    workers[0].log(&bare(&time));
+    workers[0].log(&Format::Upstreaminfo, &bare(&time));
     workers[0].flush();
     assert_eq!(dropped.get(), 1);
 }
@@ -191,10 +191,10 @@ fn a_full_queue_and_a_failed_write_drop_lines() {
     let (wrote, writes) = mpsc::channel();
     let (go, gate) = mpsc::channel();
     let (dropped, time) = (counter(), clock());
-    let log = AccessLog::with_queue(Box::new(Gate(wrote, gate)), Format::Upstreaminfo, dropped.clone(), 1).unwrap();
+    let log = AccessLog::with_queue(Box::new(Gate(wrote, gate)), dropped.clone(), 1).unwrap();
     let worker = log.worker();
     let hand_on = |lines| {
-        (0..lines).for_each(|_| worker.log(&bare(&time)));
+        (0..lines).for_each(|_| worker.log(&Format::Upstreaminfo, &bare(&time)));
         worker.flush();
     };
     hand_on(1);

@@ -1,0 +1,287 @@
+//! Bodies on their way: the request's to the upstream, with what a retry needs; the response's to the client.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, Bytes};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::exchange::Exchange;
+use super::timer::{Deadline, Timers};
+use super::upstream::pool::Lease;
+use std::time::Duration;
+
+/// Why a body ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyFault {
+    #[error("the client sent more than the body limit")]
+    TooLarge,
+    #[error("the client went away")]
+    Client,
+    #[error("the upstream broke off")]
+    Upstream,
+    #[error("the upstream sent nothing for too long")]
+    Timeout,
+}
+
+/// Who a request's body waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    Client,
+    Upstream,
+    /// All of it was handed on.
+    Done,
+}
+
+/// How a request's body gets along: shared by the body and whoever waits for the answer.
+#[derive(Debug)]
+pub struct Progress {
+    timers: Rc<Timers>,
+    waiting: Cell<Waiting>,
+    at: Cell<Instant>,
+    fault: Cell<Option<BodyFault>>,
+    pub received: Cell<u64>,
+}
+
+impl Progress {
+    pub fn new(timers: &Rc<Timers>) -> Rc<Self> {
+        Rc::new(Self {
+            waiting: Cell::new(Waiting::Upstream),
+            at: Cell::new(timers.now()),
+            fault: Cell::new(None),
+            received: Cell::new(0),
+            timers: Rc::clone(timers),
+        })
+    }
+
+    fn note(&self, waiting: Waiting) {
+        if waiting != self.waiting.replace(waiting) || waiting == Waiting::Upstream {
+            self.at.set(self.timers.now());
+        }
+    }
+
+    pub fn waiting(&self) -> Waiting {
+        self.waiting.get()
+    }
+
+    /// How long ago anything happened.
+    pub fn idle(&self) -> Duration {
+        self.timers.now().saturating_duration_since(self.at.get())
+    }
+
+    pub fn fault(&self) -> Option<BodyFault> {
+        self.fault.get()
+    }
+}
+
+/// A request's body for one attempt: what was read ahead, then what still comes.
+#[derive(Debug)]
+pub struct RequestBody {
+    ready: VecDeque<Bytes>,
+    rest: Option<Incoming>,
+    limit: Option<u64>,
+    progress: Rc<Progress>,
+    length: Option<u64>,
+}
+
+impl RequestBody {
+    /// `length` is what `Content-Length` will say; `None` sends chunks.
+    pub fn new(
+        ready: VecDeque<Bytes>,
+        rest: Option<Incoming>,
+        limit: Option<u64>,
+        length: Option<u64>,
+        progress: Rc<Progress>,
+    ) -> Self {
+        if ready.is_empty() && rest.is_none() {
+            progress.note(Waiting::Done);
+        }
+        Self { ready, rest, limit, progress, length }
+    }
+
+    fn fail(&mut self, fault: BodyFault) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        self.progress.fault.set(Some(fault));
+        self.rest = None;
+        Poll::Ready(Some(Err(fault)))
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyFault;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        if let Some(bytes) = self.ready.pop_front() {
+            let done = self.ready.is_empty() && self.rest.is_none();
+            self.progress.note(if done { Waiting::Done } else { Waiting::Upstream });
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
+        let frame = match Pin::new(rest).poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                self.progress.note(Waiting::Client);
+                return Poll::Pending;
+            }
+        };
+        match frame {
+            Some(Ok(frame)) => {
+                let received = self.progress.received.get() + frame.data_ref().map_or(0, |d| d.remaining() as u64);
+                self.progress.received.set(received);
+                if self.limit.is_some_and(|limit| received > limit) {
+                    return self.fail(BodyFault::TooLarge);
+                }
+                let ended = self.rest.as_ref().is_none_or(Body::is_end_stream);
+                self.progress.note(if ended { Waiting::Done } else { Waiting::Upstream });
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(_)) => self.fail(BodyFault::Client),
+            None => {
+                self.rest = None;
+                self.progress.note(Waiting::Done);
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ready.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.length {
+            Some(length) => SizeHint::with_exact(length),
+            None => SizeHint::default(),
+        }
+    }
+}
+
+/// A response's body; the exchange ends, and is logged, when it is dropped.
+#[derive(Debug)]
+pub struct ProxyBody {
+    kind: Kind,
+    exchange: Option<Box<Exchange>>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Full(Option<Bytes>),
+    Upstream(Box<UpstreamBody>),
+}
+
+#[derive(Debug)]
+struct UpstreamBody {
+    incoming: Incoming,
+    lease: Option<Lease>,
+    /// The request's side: a connection is used again only when both are over.
+    request: Rc<Progress>,
+    read_timeout: Duration,
+    deadline: Option<Deadline>,
+    timers: Rc<Timers>,
+}
+
+impl ProxyBody {
+    pub fn full(bytes: Bytes) -> Self {
+        Self { kind: Kind::Full(Some(bytes).filter(|b| !b.is_empty())), exchange: None }
+    }
+
+    pub fn upstream(
+        incoming: Incoming,
+        lease: Lease,
+        request: Rc<Progress>,
+        read_timeout: Duration,
+        timers: &Rc<Timers>,
+    ) -> Self {
+        let timers = Rc::clone(timers);
+        let mut body = UpstreamBody { incoming, lease: Some(lease), request, read_timeout, deadline: None, timers };
+        if body.incoming.is_end_stream() {
+            body.release();
+        }
+        Self { kind: Kind::Upstream(Box::new(body)), exchange: None }
+    }
+
+    /// Ties the exchange's end to the body's.
+    pub fn with_exchange(mut self, exchange: Box<Exchange>) -> Self {
+        self.exchange = Some(exchange);
+        self
+    }
+}
+
+impl UpstreamBody {
+    fn release(&mut self) {
+        if let Some(lease) = self.lease.take()
+            && self.request.waiting() == Waiting::Done
+            && self.request.fault().is_none()
+        {
+            lease.give_back();
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                let deadline =
+                    self.deadline.get_or_insert_with(|| Deadline::after(&self.timers, self.read_timeout));
+                ready!(deadline.poll_expired(cx));
+                self.lease = None;
+                return Poll::Ready(Some(Err(BodyFault::Timeout)));
+            }
+        };
+        if let Some(deadline) = &self.deadline {
+            deadline.reset(self.read_timeout);
+        }
+        match frame {
+            Some(Ok(frame)) => {
+                if self.incoming.is_end_stream() {
+                    self.release();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(_)) => {
+                self.lease = None;
+                Poll::Ready(Some(Err(BodyFault::Upstream)))
+            }
+            None => {
+                self.release();
+                Poll::Ready(None)
+            }
+        }
+    }
+}
+
+impl Body for ProxyBody {
+    type Data = Bytes;
+    type Error = BodyFault;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        let this = &mut *self;
+        let frame = match &mut this.kind {
+            Kind::Full(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
+            Kind::Upstream(body) => ready!(body.poll(cx)),
+        };
+        if let (Some(exchange), Some(Ok(frame))) = (&mut this.exchange, &frame) {
+            exchange.body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Full(bytes) => bytes.is_none(),
+            Kind::Upstream(body) => body.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Kind::Upstream(body) => body.incoming.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! One client connection: which protocol it speaks, how long it may idle, and how it ends when the proxy drains.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::HeaderValue;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+use super::io::Watched;
+use super::phases;
+use super::timer::Deadline;
+use super::worker::{LocalExecutor, Worker};
+use crate::telemetry::process::ConnectionState;
+
+/// The largest request head, in bytes (design: hardening 1a).
+const MAX_HEAD: usize = 32 * 1024;
+/// What a connection that must end gets to finish its last write.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// What a connection is to its requests.
+#[derive(Debug)]
+pub struct Client {
+    pub address: SocketAddr,
+    /// The address without port, as a header value.
+    pub address_value: HeaderValue,
+    pub tls: bool,
+    /// The port presented upstream: the listener's, 443 for TLS.
+    pub port_value: HeaderValue,
+}
+
+impl Client {
+    pub fn new(address: SocketAddr, tls: bool, port: u16) -> Self {
+        let canonical = SocketAddr::new(address.ip().to_canonical(), address.port());
+        let text = |text: String| HeaderValue::from_maybe_shared(text).unwrap_or(HeaderValue::from_static("-"));
+        Self {
+            address: canonical,
+            address_value: text(canonical.ip().to_string()),
+            tls,
+            port_value: text(if tls { 443 } else { port }.to_string()),
+        }
+    }
+
+    pub fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
+    }
+}
+
+/// What a connection is doing, for its time limits.
+#[derive(Debug)]
+pub struct Activity {
+    worker: Rc<Worker>,
+    in_flight: Cell<u32>,
+    served: Cell<u32>,
+    reading: Cell<bool>,
+    since: Cell<Instant>,
+    state: Cell<ConnectionState>,
+}
+
+impl Activity {
+    fn new(worker: &Rc<Worker>) -> Rc<Self> {
+        worker.counters.opened(ConnectionState::Waiting);
+        Rc::new(Self {
+            since: Cell::new(worker.timers.now()),
+            worker: Rc::clone(worker),
+            in_flight: Cell::new(0),
+            served: Cell::new(0),
+            reading: Cell::new(false),
+            state: Cell::new(ConnectionState::Waiting),
+        })
+    }
+
+    fn go(&self, state: ConnectionState) {
+        let before = self.state.replace(state);
+        if before != state {
+            self.worker.counters.moved(before, state);
+        }
+    }
+
+    pub fn bytes_arrived(&self) {
+        if self.in_flight.get() == 0 && !self.reading.replace(true) {
+            self.since.set(self.worker.timers.now());
+            self.go(ConnectionState::Reading);
+        }
+    }
+
+    /// A request's head is complete. The number of requests before it on this connection.
+    pub fn request_began(&self) -> u32 {
+        self.reading.set(false);
+        self.in_flight.set(self.in_flight.get() + 1);
+        self.go(ConnectionState::Writing);
+        self.worker.counters.request();
+        self.served.replace(self.served.get() + 1)
+    }
+
+    pub fn request_ended(&self) {
+        self.in_flight.set(self.in_flight.get().saturating_sub(1));
+        if self.in_flight.get() == 0 {
+            self.since.set(self.worker.timers.now());
+            self.go(ConnectionState::Waiting);
+        }
+    }
+
+    /// What is left of the time this state may last; `None` while a request is in flight.
+    fn left(&self, limits: Limits) -> Option<Duration> {
+        if self.in_flight.get() > 0 {
+            return None;
+        }
+        let limit = if self.reading.get() { limits.head } else { limits.idle };
+        Some(limit.saturating_sub(self.worker.timers.now().saturating_duration_since(self.since.get())))
+    }
+}
+
+impl Drop for Activity {
+    fn drop(&mut self) {
+        self.worker.counters.closed(self.state.get());
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    head: Duration,
+    idle: Duration,
+}
+
+/// Which protocols a connection may speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spoken {
+    /// HTTP/1, or HTTP/2 with prior knowledge.
+    Either,
+    Http1,
+    Http2,
+}
+
+/// Serves a connection to its end.
+pub async fn serve<S>(worker: Rc<Worker>, stream: S, client: Client, spoken: Spoken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let (limits, builder) = settings(&worker, spoken);
+    let activity = Activity::new(&worker);
+    let client = Rc::new(client);
+    let service = {
+        let (worker, activity) = (Rc::clone(&worker), Rc::clone(&activity));
+        service_fn(move |request: http::Request<Incoming>| {
+            let (worker, client, activity) = (Rc::clone(&worker), Rc::clone(&client), Rc::clone(&activity));
+            async move { Ok::<_, Infallible>(phases::respond(worker, client, activity, request).await) }
+        })
+    };
+    let io = TokioIo::new(Watched::new(stream, Rc::clone(&activity)));
+    let connection = pin!(builder.serve_connection_with_upgrades(io, service));
+    let mut ending = Ending { worker, activity, limits, asked: false, deadline: None };
+    ending.run(connection).await;
+}
+
+fn settings(worker: &Worker, spoken: Spoken) -> (Limits, auto::Builder<LocalExecutor>) {
+    let live = worker.live();
+    let global = &live.table().global;
+    let limits = Limits { head: global.header_timeout, idle: global.keep_alive };
+    let mut builder = auto::Builder::new(LocalExecutor);
+    builder.http1().keep_alive(!global.keep_alive.is_zero()).max_buf_size(MAX_HEAD).half_close(true);
+    builder.http2().max_concurrent_streams(global.http2_max_streams.max(1)).max_header_list_size(MAX_HEAD as u32);
+    let builder = match spoken {
+        Spoken::Either if global.http2 => builder,
+        Spoken::Either | Spoken::Http1 => builder.http1_only(),
+        Spoken::Http2 => builder.http2_only(),
+    };
+    (limits, builder)
+}
+
+/// Watches a connection's limits beside it.
+struct Ending {
+    worker: Rc<Worker>,
+    activity: Rc<Activity>,
+    limits: Limits,
+    /// The connection was asked to end after what is in flight.
+    asked: bool,
+    deadline: Option<Deadline>,
+}
+
+/// What hyper's connection is, as far as it is needed here.
+trait Graceful: Future {
+    fn ask(self: Pin<&mut Self>);
+}
+
+impl<I, S, B> Graceful for auto::UpgradeableConnection<'_, I, S, LocalExecutor>
+where
+    S: hyper::service::Service<http::Request<Incoming>, Response = http::Response<B>>,
+    S::Future: 'static,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: hyper::body::Body + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
+    Self: Future,
+{
+    fn ask(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl Ending {
+    async fn run(&mut self, mut connection: Pin<&mut impl Graceful>) {
+        poll_fn(|cx| {
+            loop {
+                if connection.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+                match self.poll_limits(cx) {
+                    Poll::Ready(Verdict::Drop) => return Poll::Ready(()),
+                    Poll::Ready(Verdict::Ask) => connection.as_mut().ask(),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await;
+    }
+
+    fn poll_limits(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
+        if self.worker.is_draining() && !self.asked {
+            self.asked = true;
+            return Poll::Ready(Verdict::Ask);
+        }
+        let limits = self.limits;
+        let deadline = self
+            .deadline
+            .get_or_insert_with(|| Deadline::after(&self.worker.timers, limits.head.min(limits.idle).max(CLOSING)));
+        while deadline.poll_expired(cx).is_ready() {
+            match self.activity.left(limits) {
+                None => deadline.reset(limits.idle.max(CLOSING)),
+                Some(left) if !left.is_zero() && !self.asked => deadline.reset(left),
+                Some(_) if self.asked => return Poll::Ready(Verdict::Drop),
+                Some(_) => {
+                    self.asked = true;
+                    deadline.reset(CLOSING);
+                    return Poll::Ready(Verdict::Ask);
+                }
+            }
+        }
+        Poll::Pending
+    }
+}
+
+enum Verdict {
+    Ask,
+    Drop,
+}

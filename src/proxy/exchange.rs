@@ -1,0 +1,214 @@
+//! One request and its answer, as logs and metrics tell it. It is written when it is dropped, so none is forgotten.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, Response, Uri, Version};
+
+use super::access_log::{Attempt, Format, Record, RequestLine};
+use super::connection::{Activity, Client};
+use super::worker::{LocalLive, Worker};
+use crate::policy::headers::X_REQUEST_ID;
+use crate::table::{Index, Target};
+use crate::telemetry::{Observation, UpstreamTimes};
+
+/// One try at one endpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct Tried {
+    pub address: SocketAddr,
+    pub connect: Option<Duration>,
+    pub header: Option<Duration>,
+    pub began: Instant,
+    pub status: Option<u16>,
+}
+
+#[derive(Debug)]
+pub struct Exchange {
+    pub worker: Rc<Worker>,
+    pub live: Rc<LocalLive>,
+    pub client: Rc<Client>,
+    activity: Rc<Activity>,
+    started: Instant,
+    method: Method,
+    uri: Uri,
+    version: Version,
+    user_agent: Option<HeaderValue>,
+    referer: Option<HeaderValue>,
+    pub request_id: HeaderValue,
+    pub host: String,
+    head_bytes: u64,
+    pub received: u64,
+    /// The location, once it is found.
+    pub route: Option<Index>,
+    pub tried: Vec<Tried>,
+    pub status: u16,
+    pub response_head: u64,
+    pub body_bytes: u64,
+    pub is_health: bool,
+}
+
+impl Exchange {
+    pub fn new<B>(
+        worker: &Rc<Worker>,
+        client: &Rc<Client>,
+        activity: &Rc<Activity>,
+        live: &Rc<LocalLive>,
+        request: &http::Request<B>,
+    ) -> Box<Self> {
+        let headers = request.headers();
+        let sent_id = headers.get(X_REQUEST_ID).filter(|id| !id.is_empty()).cloned();
+        Box::new(Self {
+            request_id: sent_id.unwrap_or_else(|| request_id(worker)),
+            worker: Rc::clone(worker),
+            live: Rc::clone(live),
+            client: Rc::clone(client),
+            activity: Rc::clone(activity),
+            started: Instant::now(),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+            user_agent: headers.get(header::USER_AGENT).cloned(),
+            referer: headers.get(header::REFERER).cloned(),
+            host: String::new(),
+            head_bytes: request_head_bytes(request),
+            received: 0,
+            route: None,
+            tried: Vec::new(),
+            status: 0,
+            response_head: 0,
+            body_bytes: 0,
+            is_health: false,
+        })
+    }
+
+    /// Notes the answer that is about to be sent.
+    pub fn answered<B>(&mut self, response: &Response<B>) {
+        self.status = response.status().as_u16();
+        self.response_head = 17 + head_bytes(response.headers());
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn observe(&self, route: Index) {
+        let Some(id) = self.live.live().metrics.get(route as usize) else { return };
+        let upstream = match self.tried.as_slice() {
+            [one] => Some(UpstreamTimes {
+                connect: one.connect.map(|d| d.as_secs_f64()),
+                header: one.header.map(|d| d.as_secs_f64()),
+                response: one.began.elapsed().as_secs_f64(),
+            }),
+            _ => None,
+        };
+        let observation = Observation {
+            method: &self.method,
+            status: self.status,
+            canary: None,
+            request_seconds: self.elapsed().as_secs_f64(),
+            upstream,
+            request_bytes: self.head_bytes + self.received,
+            response_bytes: self.response_head + self.body_bytes,
+        };
+        self.worker.metrics.record(*id, &observation);
+    }
+
+    fn log(&self) {
+        let table = self.live.table();
+        let policy = &table.global.access_log;
+        let route = self.route.and_then(|index| table.route(index));
+        let path = self.uri.path();
+        let wanted = route.is_none_or(|r| r.policy.access_log) && !self.is_health;
+        if policy.off || !wanted || policy.skip_urls.iter().any(|url| path.starts_with(url.as_str())) {
+            return;
+        }
+        let name = route.and_then(|r| match r.target {
+            Target::Upstream(index) => table.upstream(index).map(|u| &*u.name),
+            Target::NotFound => Some("upstream-default-backend"),
+        });
+        let last = self.tried.len().saturating_sub(1);
+        let attempts: Vec<Attempt> = self
+            .tried
+            .iter()
+            .enumerate()
+            .map(|(i, tried)| Attempt {
+                addr: tried.address,
+                response_length: (i == last).then_some(self.body_bytes),
+                response_time: tried.header.unwrap_or_else(|| tried.began.elapsed()),
+                status: tried.status,
+            })
+            .collect();
+        let labels = route.map(|r| &r.labels);
+        let target = self.uri.path_and_query().map_or("", |t| t.as_str());
+        let clock = self.worker.clock.borrow();
+        let text = |value: &'_ Option<HeaderValue>| value.as_ref().map(|v| v.as_bytes().to_vec());
+        let (referer, user_agent) = (text(&self.referer), text(&self.user_agent));
+        let record = Record {
+            remote_addr: self.client.address.ip(),
+            remote_port: self.client.address.port(),
+            remote_user: None,
+            time: &clock,
+            request: Some(RequestLine { method: &self.method, target: target.as_bytes(), version: self.version }),
+            uri: path.as_bytes(),
+            args: self.uri.query().map(str::as_bytes),
+            host: &self.host,
+            scheme: self.client.scheme(),
+            status: self.status,
+            body_bytes_sent: self.body_bytes,
+            bytes_sent: self.response_head + self.body_bytes,
+            referer: referer.as_deref(),
+            user_agent: user_agent.as_deref(),
+            x_forwarded_for: None,
+            request_length: self.head_bytes + self.received,
+            request_time: self.elapsed(),
+            upstream_name: name,
+            alternative_upstream_name: Some(""),
+            attempts: &attempts,
+            req_id: self.request_id.to_str().unwrap_or("-"),
+            namespace: labels.map(|l| &*l.namespace),
+            ingress: labels.map(|l| &*l.ingress),
+            service: labels.map(|l| &*l.service),
+            service_port: labels.map(|l| &*l.service_port),
+            location_path: labels.map(|l| &*l.path),
+        };
+        let format = if policy.json { &Format::Json } else { &Format::Upstreaminfo };
+        self.worker.log.log(format, &record);
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.activity.request_ended();
+        if self.status == 0 {
+            // The client went away before there was an answer.
+            self.status = 499;
+        }
+        if let Some(route) = self.route {
+            self.observe(route);
+        }
+        self.log();
+    }
+}
+
+/// 32 hex digits, as nginx's `$request_id`.
+fn request_id(worker: &Worker) -> HeaderValue {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let bits = u128::from(worker.random()) << 64 | u128::from(worker.random());
+    let mut text = [0; 32];
+    for (i, digit) in text.iter_mut().enumerate() {
+        let nibble = (bits >> (4 * i)) as usize & 15;
+        *digit = HEX.get(nibble).copied().unwrap_or(b'0');
+    }
+    HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("-"))
+}
+
+fn head_bytes(headers: &HeaderMap) -> u64 {
+    headers.iter().map(|(name, value)| (name.as_str().len() + value.len() + 4) as u64).sum::<u64>() + 2
+}
+
+fn request_head_bytes<B>(request: &http::Request<B>) -> u64 {
+    let target = request.uri().path_and_query().map_or(1, |t| t.as_str().len());
+    (request.method().as_str().len() + target + 12) as u64 + head_bytes(request.headers())
+}

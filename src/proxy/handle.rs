@@ -1,0 +1,167 @@
+//! The control plane's only door to the proxy: install a table, swap endpoints, drain.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use super::access_log::AccessLog;
+use super::live::{Live, UpstreamState};
+use super::upstream::tls::ClientTls;
+use crate::policy::upstream::UpstreamTls;
+use crate::table::{Endpoint, EndpointSet, RoutingTable, UpstreamKey};
+use crate::telemetry::{RouteLabels, Telemetry};
+
+/// What does not change while the proxy runs.
+#[derive(Clone, Debug)]
+pub struct ProxyOptions {
+    /// The port that https redirects and `X-Forwarded-Port` speak of.
+    pub https_port: u16,
+    /// Whether [`RouteLabels::host`] counts requests of host-less rules (`--metrics-per-undefined-host`).
+    pub metrics_per_undefined_host: bool,
+}
+
+/// Shared by the controller and all workers.
+#[derive(Debug)]
+pub struct Handle {
+    pub(super) live: Arc<ArcSwap<Live>>,
+    pub(super) options: ProxyOptions,
+    pub(super) telemetry: Arc<Telemetry>,
+    pub(super) access_log: AccessLog,
+    pub(super) draining: watch::Sender<bool>,
+    /// A new connection may be refused keep-alive before the listeners close.
+    pub(super) stopping: AtomicBool,
+    installed: Mutex<Installed>,
+}
+
+/// Live state by its stable key (invariant 4). Only installs touch it.
+#[derive(Debug, Default)]
+struct Installed {
+    upstreams: HashMap<UpstreamKey, Arc<UpstreamState>>,
+    client_tls: HashMap<Arc<UpstreamTls>, Arc<ClientTls>>,
+    generation: u64,
+}
+
+impl Handle {
+    pub fn new(options: ProxyOptions, telemetry: Arc<Telemetry>, access_log: AccessLog) -> Arc<Self> {
+        Arc::new(Self {
+            live: Arc::new(ArcSwap::from_pointee(Live::empty())),
+            options,
+            telemetry,
+            access_log,
+            draining: watch::Sender::new(false),
+            stopping: AtomicBool::new(false),
+            installed: Mutex::default(),
+        })
+    }
+
+    /// The table in force.
+    pub fn live(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
+    /// Puts a table in force with its endpoints. Requests that have begun end with the table they met.
+    ///
+    /// Endpoints of a DNS name stay as they are until [`Self::set_endpoints`] brings new ones.
+    pub fn install(&self, table: RoutingTable, endpoints: &BTreeMap<UpstreamKey, EndpointSet>) -> Arc<Live> {
+        let mut installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
+        let upstreams: Vec<_> = table
+            .upstreams
+            .iter()
+            .map(|upstream| installed.upstream(&upstream.key, endpoints.get(&upstream.key)))
+            .collect();
+        let client_tls: Vec<_> = table.upstream_tls.iter().map(|tls| installed.tls(tls)).collect();
+        let metrics = self.register_routes(&table);
+        installed.generation += 1;
+        installed.upstreams = upstreams.iter().map(|u| (u.key.clone(), Arc::clone(u))).collect();
+        installed.client_tls.retain(|tls, _| table.upstream_tls.contains(tls));
+        let generation = installed.generation;
+        let live = Arc::new(Live { table: Arc::new(table), upstreams, client_tls, metrics, generation });
+        self.live.store(Arc::clone(&live));
+        self.telemetry.requests.retain(&live.metrics);
+        live
+    }
+
+    fn register_routes(&self, table: &RoutingTable) -> Vec<crate::telemetry::RouteMetricsId> {
+        let requests = &self.telemetry.requests;
+        let labels = |route: &crate::table::Route| {
+            let labels = &route.labels;
+            Arc::new(RouteLabels {
+                namespace: labels.namespace.clone(),
+                ingress: labels.ingress.clone(),
+                service: labels.service.clone(),
+                path: labels.path.clone(),
+                host: labels.host.clone(),
+            })
+        };
+        table.routes.iter().map(|route| requests.route(labels(route))).collect()
+    }
+
+    /// Swaps one upstream's endpoints; the table stays. An upstream that the table does not have is left alone.
+    pub fn set_endpoints(&self, key: &UpstreamKey, endpoints: Vec<Endpoint>) {
+        let installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(state) = installed.upstreams.get(key)
+            && **state.endpoints.load() != endpoints
+        {
+            state.endpoints.store(Arc::new(endpoints));
+            self.telemetry.controller.endpoints_swapped();
+        }
+    }
+
+    /// Answers carry `Connection: close` and GOAWAY from now on; listeners still accept.
+    pub fn announce_stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Stops accepting and ends connections as their requests end.
+    pub fn drain(&self) {
+        self.announce_stop();
+        self.draining.send_replace(true);
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// The table in force as text.
+    pub fn table_text(&self) -> String {
+        let live = self.live();
+        let fixed = |state: &Arc<UpstreamState>| {
+            let list: Arc<[Endpoint]> = state.endpoints.load().as_slice().into();
+            (state.key.clone(), EndpointSet::Fixed(list))
+        };
+        crate::table::text::render(&live.table, &live.upstreams.iter().map(fixed).collect())
+    }
+}
+
+impl Installed {
+    fn upstream(&self, key: &UpstreamKey, set: Option<&EndpointSet>) -> Arc<UpstreamState> {
+        let known = self.upstreams.get(key);
+        let endpoints = match set {
+            Some(EndpointSet::Fixed(list)) => Some(list.to_vec()),
+            Some(EndpointSet::Dns { .. }) => None,
+            None => Some(Vec::new()),
+        };
+        let Some(state) = known else {
+            let endpoints = ArcSwap::from_pointee(endpoints.unwrap_or_default());
+            return Arc::new(UpstreamState { key: key.clone(), endpoints });
+        };
+        if let Some(list) = endpoints
+            && **state.endpoints.load() != list
+        {
+            state.endpoints.store(Arc::new(list));
+        }
+        Arc::clone(state)
+    }
+
+    fn tls(&mut self, settings: &Arc<UpstreamTls>) -> Arc<ClientTls> {
+        if let Some(known) = self.client_tls.get(settings) {
+            return Arc::clone(known);
+        }
+        let built = Arc::new(ClientTls::new(settings));
+        self.client_tls.insert(Arc::clone(settings), Arc::clone(&built));
+        built
+    }
+}

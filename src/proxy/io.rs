@@ -1,0 +1,137 @@
+//! The client's byte stream with an eye on it: when it began to send a head, and the error page for what hyper refuses.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use http::StatusCode;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::connection::Activity;
+use super::respond;
+
+/// A client stream under hyper.
+#[derive(Debug)]
+pub struct Watched<S> {
+    inner: S,
+    activity: Rc<Activity>,
+    page: Option<Page>,
+}
+
+/// An error page on its way out in place of hyper's empty answer of `stands_for` bytes.
+#[derive(Debug)]
+struct Page {
+    bytes: Vec<u8>,
+    written: usize,
+    stands_for: usize,
+}
+
+impl<S> Watched<S> {
+    pub fn new(inner: S, activity: Rc<Activity>) -> Self {
+        Self { inner, activity, page: None }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        if buf.filled().len() > before {
+            self.activity.bytes_arrived();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Watched<S> {
+    fn poll_page(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        while let Some(page) = &mut self.page {
+            let rest = page.bytes.get(page.written..).unwrap_or_default();
+            if rest.is_empty() {
+                let stands_for = page.stands_for;
+                self.page = None;
+                return Poll::Ready(Ok(stands_for));
+            }
+            page.written += ready!(Pin::new(&mut self.inner).poll_write(cx, rest))?;
+        }
+        Poll::Ready(Ok(0))
+    }
+
+    /// hyper answers what it cannot parse by itself, without a body: nginx's clients get a page.
+    fn replace(&mut self, bytes: &[u8]) -> bool {
+        let Some(status) = refusal(bytes) else { return false };
+        self.page = Some(Page { bytes: respond::raw_page(status), written: 0, stands_for: bytes.len() });
+        true
+    }
+}
+
+/// The status of an answer that has exactly the headers hyper gives a request it refuses.
+fn refusal(bytes: &[u8]) -> Option<StatusCode> {
+    const MAX: usize = 160;
+    if bytes.len() > MAX || !bytes.starts_with(b"HTTP/1.") || bytes.get(9) != Some(&b'4') {
+        return None;
+    }
+    let text = std::str::from_utf8(bytes).ok()?;
+    let (line, rest) = text.split_once("\r\n")?;
+    let rest = rest.strip_prefix("connection: close\r\ncontent-length: 0\r\n")?;
+    let date = rest.strip_prefix("date: ").is_none_or(|d| d.matches("\r\n").count() == 2);
+    (date && rest.ends_with("\r\n")).then_some(())?;
+    line.get(9..12)?.parse().ok()
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.page.is_some() || self.replace(bytes) {
+            return self.poll_page(cx);
+        }
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let only = match bufs {
+            [one] => Some(one),
+            _ => None,
+        };
+        if self.page.is_some() || only.is_some_and(|one| self.replace(one)) {
+            return self.poll_page(cx);
+        }
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_refusals_are_replaced() {
+        let date = "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+        let rows = [
+            (format!("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n{date}\r\n"), Some(400)),
+            (format!("HTTP/1.1 431 R\r\nconnection: close\r\ncontent-length: 0\r\n{date}\r\n"), Some(431)),
+            (format!("HTTP/1.1 400 Bad Request\r\nx: y\r\ncontent-length: 0\r\n{date}\r\n"), None),
+            (format!("HTTP/1.1 400 R\r\nconnection: close\r\ncontent-length: 0\r\n{date}x: y\r\n\r\n"), None),
+            (format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n{date}\r\n"), None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(refusal(text.as_bytes()).map(|s| s.as_u16()), expected, "{text:?}");
+        }
+    }
+}

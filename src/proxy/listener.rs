@@ -1,0 +1,87 @@
+//! Sockets to accept on: one for each worker and address, sharing the port.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Where to listen. No address means every one, IPv6 and IPv4 in one socket.
+#[derive(Clone, Debug, Default)]
+pub struct ListenAddresses {
+    pub http: Vec<IpAddr>,
+    pub https: Vec<IpAddr>,
+    /// 0 takes any free port.
+    pub http_port: u16,
+    pub https_port: u16,
+}
+
+/// Bound sockets: for each worker its own plain and TLS listeners.
+#[derive(Debug)]
+pub struct Bound {
+    pub http: Vec<SocketAddr>,
+    pub https: Vec<SocketAddr>,
+    pub(super) workers: Vec<Sockets>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    pub plain: Vec<TcpListener>,
+    pub tls: Vec<TcpListener>,
+}
+
+const BACKLOG: i32 = 4096;
+
+impl Bound {
+    /// Binds every address once for each worker. Errors name the address.
+    pub fn bind(addresses: &ListenAddresses, workers: usize) -> io::Result<Self> {
+        let mut bound = Self { http: Vec::new(), https: Vec::new(), workers: Vec::new() };
+        bound.workers.resize_with(workers.max(1), Sockets::default);
+        for address in or_any(&addresses.http) {
+            let sockets = bind_all(SocketAddr::new(address, addresses.http_port), bound.workers.len())?;
+            bound.http.push(sockets.0);
+            bound.workers.iter_mut().zip(sockets.1).for_each(|(worker, socket)| worker.plain.push(socket));
+        }
+        for address in or_any(&addresses.https) {
+            let sockets = bind_all(SocketAddr::new(address, addresses.https_port), bound.workers.len())?;
+            bound.https.push(sockets.0);
+            bound.workers.iter_mut().zip(sockets.1).for_each(|(worker, socket)| worker.tls.push(socket));
+        }
+        Ok(bound)
+    }
+}
+
+fn or_any(list: &[IpAddr]) -> Vec<IpAddr> {
+    if list.is_empty() { vec![IpAddr::V6(Ipv6Addr::UNSPECIFIED)] } else { list.to_vec() }
+}
+
+fn bind_all(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
+    let named = |address: SocketAddr, error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
+    let first = match bind(address) {
+        // A host without IPv6 still has every address.
+        Err(_) if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+            let v4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port());
+            bind(v4).map_err(|error| named(v4, error))?
+        }
+        other => other.map_err(|error| named(address, error))?,
+    };
+    // With port 0 the others take the port that the first was given.
+    let actual = first.local_addr()?;
+    let mut sockets = vec![first];
+    for _ in 1..workers {
+        sockets.push(bind(actual).map_err(|error| named(actual, error))?);
+    }
+    Ok((actual, sockets))
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
