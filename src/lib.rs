@@ -5,4 +5,5 @@
 #![forbid(unsafe_code)]
 
 pub mod base;
+pub mod compile;
 pub mod snapshot;
