@@ -33,7 +33,7 @@ pub fn configmap() -> String {
 /// docs/annotations.schema.json: a JSON schema of the annotations of an Ingress; those of others pass.
 pub fn annotations_schema() -> String {
     let property = |row: &Row, key: &str| {
-        let mut description = format!("{} Values: {}.", row.doc, row.values);
+        let mut description = format!("{} Values: {}.", row.doc.trim(), row.values);
         if !row.default.is_empty() {
             let _ = write!(description, " Default: {}.", row.default);
         }

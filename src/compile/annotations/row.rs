@@ -213,8 +213,12 @@ fn read_row<S: Settings>(settings: &mut S, row: &Row, text: &str, reading: Readi
                 OnInvalid::Reject | OnInvalid::Default => (Effect::Default, format!("{error}; its default applies")),
             })
         }
-        // A setting that is not acted on and spells out what happens anyway is nothing to talk about.
-        Support::Ignored(_) | Support::Refused(_) if text.trim().eq_ignore_ascii_case(row.default) => None,
+        // A setting that is not acted on and is empty or spells out what happens anyway is nothing to talk about.
+        Support::Ignored(_) | Support::Refused(_)
+            if text.trim().is_empty() || text.trim().eq_ignore_ascii_case(row.default) =>
+        {
+            None
+        }
         Support::Refused(why) if row.access => {
             Some((Effect::Deny, format!("{why}: access control cannot be left out, so its paths answer 503")))
         }

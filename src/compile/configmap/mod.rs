@@ -70,6 +70,8 @@ mod tests {
             ("whitelist-source-range", "10.0.0.0/8", Some(Effect::Deny)),
             ("whitelist-source-range", "", None),
             ("global-auth-url", "http://auth.test", Some(Effect::Deny)),
+            ("global-auth-method", "POST", Some(Effect::Ignored)),
+            ("ssl-ciphers", "", None),
             ("ssl-redirects", "true", Some(Effect::Unknown)),
         ];
         for (key, text, expected) in rows {

@@ -1,4 +1,7 @@
 //! Every key of the controller's ConfigMap that ingress-nginx 1.15 reads or documents, once.
+//!
+//! Only keys that keep somebody out by themselves are access settings: the other `global-auth-*` keys have no effect
+//! without `global-auth-url`, and refusing them would deny every path for nothing.
 
 use crate::compile::annotations::row::Support::{Full, Ignored, Partial, Refused};
 use crate::compile::annotations::row::settings;
@@ -32,7 +35,7 @@ settings! {
         "app-root" { "text" } = "" Ignored(LATER);
     }
     "HSTS and TLS" {
-        /// OCSP stapling.
+        /// Staples OCSP responses.
         "enable-ocsp" { "true or false" } = "false" Ignored(LATER);
         /// Sends Strict-Transport-Security on https.
         "hsts" { hsts: bool } = "true" Full;
@@ -42,32 +45,32 @@ settings! {
         "hsts-max-age" { hsts_max_age: u64 } = "31536000" Full;
         /// Adds preload to it.
         "hsts-preload" { hsts_preload: bool } = "false" Full;
-        /// TLS record buffer. Ignore.
+        /// Size of TLS records.
         "ssl-buffer-size" { "text" } = "4k" Ignored("there are no such buffers here");
         /// OpenSSL cipher list.
         "ssl-ciphers" { "text" } = "\
             ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:\
             ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:\
             DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256" Ignored(LATER);
-        /// Secret ns/name with dhparam.pem.
+        /// Secret, as namespace/name, with `dhparam.pem`.
         "ssl-dh-param" { "text" } = "" Ignored(LATER);
-        /// TLS1.3 0-RTT.
+        /// Early data of TLS 1.3.
         "ssl-early-data" { "true or false" } = "false" Ignored(LATER);
-        /// Curves.
+        /// Key exchange curves.
         "ssl-ecdh-curve" { "text" } = "auto" Ignored(LATER);
         /// TLS versions.
         "ssl-protocols" { "text" } = "TLSv1.2 TLSv1.3" Ignored(LATER);
         /// Refuses the handshake for an unknown SNI.
         "ssl-reject-handshake" { "true or false" } = "false" Ignored(LATER);
-        /// TLS session resumption settings.
+        /// Resumes TLS sessions from a cache.
         "ssl-session-cache" { "true or false" } = "true" Ignored(LATER);
-        /// TLS session resumption settings.
+        /// Size of that cache.
         "ssl-session-cache-size" { "text" } = "10m" Ignored(LATER);
-        /// TLS session resumption settings.
+        /// Key of session tickets.
         "ssl-session-ticket-key" { "text" } = "" Ignored(LATER);
-        /// TLS session resumption settings.
+        /// Resumes TLS sessions with tickets.
         "ssl-session-tickets" { "true or false" } = "false" Ignored(LATER);
-        /// TLS session resumption settings.
+        /// How long a TLS session can be resumed.
         "ssl-session-timeout" { "text" } = "10m" Ignored(LATER);
     }
     "Upstream" {
@@ -107,7 +110,7 @@ settings! {
         "upstream-hash-by-subset" { "true or false" } = "false" Ignored(LATER);
         /// Default of upstream-hash-by-subset-size.
         "upstream-hash-by-subset-size" { "text" } = "0" Ignored(LATER);
-        /// gRPC buffer.
+        /// Buffer of a gRPC response, in KB.
         "grpc-buffer-size-kb" { "a whole number" } = "0" Ignored("there are no such buffers here");
     }
     "Bodies and buffers" {
@@ -185,15 +188,15 @@ settings! {
         "add-headers" { "text" } = "" Ignored(LATER);
         /// ConfigMap with headers for every request to an upstream.
         "proxy-set-headers" { "text" } = "" Ignored(LATER);
-        /// Default of custom-headers.
+        /// Headers that custom-headers may set.
         "global-allowed-response-headers" { "text" } = "" Ignored(LATER);
-        /// Pass Server header of the backend instead of removing it.
+        /// Keeps the Server header of the upstream.
         "allow-backend-server-header" { "true or false" } = "false" Ignored(LATER);
         /// Shows the Server header.
         "server-tokens" { "true or false" } = "false" Ignored(LATER);
         /// Makes an X-Request-ID when the client sends none.
         "generate-request-id" { "true or false" } = "true" Ignored(LATER);
-        /// Send X-Original-URI to backend.
+        /// Sends X-Original-URI upstream.
         "proxy-add-original-uri-header" { "true or false" } = "false" Ignored(LATER);
         /// Default MIME type.
         "default-type" { "text" } = "text/html" Ignored(LATER);
@@ -201,21 +204,21 @@ settings! {
     "Client address" {
         /// Trusts X-Forwarded-For, -Proto, -Host and -Port of the client.
         "use-forwarded-headers" { "true or false" } = "false" Ignored(LATER);
-        /// Append remote address to incoming X-Forwarded-For instead of replacing it (only with use-forwarded-headers).
+        /// Appends to X-Forwarded-For rather than replacing it; with use-forwarded-headers.
         "compute-full-forwarded-for" { "true or false" } = "false" Ignored(LATER);
-        /// Realip from forwarded-for-header without trusting proto/host/port.
+        /// Takes the client address from forwarded-for-header, and nothing else from the client.
         "enable-real-ip" { "true or false" } = "false" Ignored(LATER);
-        /// Header used for client address when real-ip/forwarded headers are on (X-Forwarded-For, CF-Connecting-IP…).
+        /// Header with the client address.
         "forwarded-for-header" { "text" } = "X-Forwarded-For" Ignored(LATER);
-        /// Header name for the address taken from PROXY protocol.
+        /// Header for the address that the PROXY protocol gave.
         "forwarded-for-proxy-protocol-header" { "text" } = "X-Forwarded-For-Proxy-Protocol" Ignored(LATER);
-        /// Header used as trusted X-Forwarded-Host source.
+        /// Header that is trusted as X-Forwarded-Host.
         "forwarded-host-header" { "text" } = "X-Forwarded-Host" Ignored(LATER);
         /// Trusted proxies.
         "proxy-real-ip-cidr" { "a comma list" } = "0.0.0.0/0" Ignored(LATER);
         /// Expects the PROXY protocol on the http and https ports.
         "use-proxy-protocol" { "true or false" } = "false" Ignored(LATER);
-        /// Deadline for PROXY header (only ssl-passthrough listener).
+        /// Time for the PROXY header.
         "proxy-protocol-header-timeout" { "text" } = "5s" Ignored(LATER);
     }
     "Access" {
@@ -228,28 +231,28 @@ settings! {
         /// Default of denylist-source-range.
         access "denylist-source-range" { "a comma list" } = "" Refused(LATER);
         /// As auth-always-set-cookie, for every location without its own.
-        access "global-auth-always-set-cookie" { "true or false" } = "false" Refused(LATER);
+        "global-auth-always-set-cookie" { "true or false" } = "false" Ignored(LATER);
         /// As auth-cache-duration, for every location without its own.
-        access "global-auth-cache-duration" { "text" } = "200 202 401 5m" Refused(LATER);
+        "global-auth-cache-duration" { "text" } = "200 202 401 5m" Ignored(LATER);
         /// As auth-cache-key, for every location without its own.
-        access "global-auth-cache-key" { "text" } = "" Refused(LATER);
+        "global-auth-cache-key" { "text" } = "" Ignored(LATER);
         /// As auth-method, for every location without its own.
-        access "global-auth-method" { "text" } = "" Refused(LATER);
+        "global-auth-method" { "text" } = "" Ignored(LATER);
         /// As auth-request-redirect, for every location without its own.
-        access "global-auth-request-redirect" { "text" } = "" Refused(LATER);
+        "global-auth-request-redirect" { "text" } = "" Ignored(LATER);
         /// As auth-response-headers, for every location without its own.
-        access "global-auth-response-headers" { "text" } = "" Refused(LATER);
+        "global-auth-response-headers" { "text" } = "" Ignored(LATER);
         /// As auth-signin, for every location without its own.
-        access "global-auth-signin" { "text" } = "" Refused(LATER);
+        "global-auth-signin" { "text" } = "" Ignored(LATER);
         /// As auth-signin-redirect-param, for every location without its own.
-        access "global-auth-signin-redirect-param" { "text" } = "rd" Refused(LATER);
+        "global-auth-signin-redirect-param" { "text" } = "rd" Ignored(LATER);
         /// As auth-snippet, for every location without its own.
         "global-auth-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
         /// As auth-url, for every location without its own.
         access "global-auth-url" { "text" } = "" Refused(LATER);
-        /// /nginx_status access.
+        /// Who may read `/nginx_status`.
         "nginx-status-ipv4-whitelist" { "a comma list" } = "127.0.0.1" Ignored(NGINX);
-        /// /nginx_status access.
+        /// Who may read `/nginx_status`.
         "nginx-status-ipv6-whitelist" { "a comma list" } = "::1" Ignored(NGINX);
         /// Prefixes of Ingress paths without basic and external authentication.
         "no-auth-locations" { "text" } = "/.well-known/acme-challenge" Ignored(LATER);
@@ -257,15 +260,15 @@ settings! {
         access "whitelist-source-range" { "a comma list" } = "" Refused(LATER);
     }
     "Limits" {
-        /// Status on rate/conn limit (many set 429).
+        /// Status when limit-connections is exceeded.
         "limit-conn-status-code" { "a whole number" } = "503" Ignored(LATER);
-        /// nginx variable that is the rate-limit key.
+        /// nginx variable that names the client for limits.
         "limit-conn-zone-variable" { "text" } = "$binary_remote_addr" Ignored(LATER);
         /// Default of limit-rate.
         "limit-rate" { "a whole number" } = "0" Ignored(LATER);
         /// Default of limit-rate-after.
         "limit-rate-after" { "a whole number" } = "0" Ignored(LATER);
-        /// Status on rate/conn limit (many set 429).
+        /// Status when limit-rps or limit-rpm is exceeded.
         "limit-req-status-code" { "a whole number" } = "503" Ignored(LATER);
     }
     "Errors" {
@@ -288,9 +291,9 @@ settings! {
         "annotation-value-word-blocklist" { "a comma list" } = "" Ignored(LATER);
     }
     "Logs" {
-        /// buffer=… flush=….
+        /// Buffering of the access log.
         "access-log-params" { "text" } = "" Ignored(LATER);
-        /// File paths (symlinked to stdout/stderr in the image).
+        /// File of the access log.
         "access-log-path" { "text" } = "/var/log/nginx/access.log" Ignored(LATER);
         /// Switches all access logs off.
         "disable-access-log" { disable_access_log: bool } = "false" Full;
@@ -302,19 +305,19 @@ settings! {
         "enable-access-log-for-default-backend" { enable_access_log_for_default_backend: bool } = "false" Full;
         /// Logs the questions of external authentication.
         "enable-auth-access-log" { "true or false" } = "false" Ignored(LATER);
-        /// Send logs to syslog.
+        /// Sends logs to syslog.
         "enable-syslog" { "true or false" } = "false" Ignored(LATER);
-        /// debug…emerg.
+        /// Level of the error log.
         "error-log-level" { "text" } = "notice" Ignored(LATER);
-        /// File paths (symlinked to stdout/stderr in the image).
+        /// File of the error log.
         "error-log-path" { "text" } = "/var/log/nginx/error.log" Ignored(LATER);
-        /// File paths (symlinked to stdout/stderr in the image).
+        /// File of the access log of http.
         "http-access-log-path" { "text" } = "" Ignored(LATER);
         /// Escapes variables in the access log as JSON.
         "log-format-escape-json" { log_format_escape_json: bool } = "false" Full;
         /// Does not escape variables in the access log.
         "log-format-escape-none" { "true or false" } = "false" Ignored(LATER);
-        /// TCP/UDP log format.
+        /// Format of the access log of TCP and UDP.
         "log-format-stream" { "text" } = "\
             [$remote_addr] [$time_local] $protocol $status $bytes_sent $bytes_received $session_time" Ignored(LATER);
         /// Format of the access log, with nginx variables.
@@ -325,15 +328,15 @@ settings! {
             $upstream_response_time $upstream_status $req_id" Full;
         /// Regexes of request URIs that are not logged.
         "skip-access-log-urls" { skip_access_log_urls: CommaList } = "" Full;
-        /// File paths (symlinked to stdout/stderr in the image).
+        /// File of the access log of TCP and UDP.
         "stream-access-log-path" { "text" } = "" Ignored(LATER);
-        /// Send logs to syslog.
+        /// Host of syslog.
         "syslog-host" { "text" } = "" Ignored(LATER);
-        /// Send logs to syslog.
+        /// Port of syslog.
         "syslog-port" { "a whole number" } = "514" Ignored(LATER);
     }
     "Traces" {
-        /// OTLP/gRPC tracing.
+        /// Traces requests.
         "enable-opentelemetry" { "true or false" } = "false" Ignored(LATER);
         /// OpenTracing, which is gone.
         "jaeger-baggage-header" { "text" } = "jaeger-baggage" Ignored("ingress-nginx 1.15 does not read it either");
@@ -363,37 +366,37 @@ settings! {
         /// OpenTracing, which is gone.
         "jaeger-trace-context-header-name" { "text" } = "uber-trace-id"
             Ignored("ingress-nginx 1.15 does not read it either");
-        /// OTLP tuning.
+        /// File with the settings of the tracer.
         "opentelemetry-config" { "text" } = "/etc/ingress-controller/telemetry/opentelemetry.toml" Ignored(LATER);
-        /// OTLP tuning.
+        /// Name of the spans.
         "opentelemetry-operation-name" { "text" } = "" Ignored(LATER);
-        /// OTLP tuning.
+        /// Continues the trace of the client.
         "opentelemetry-trust-incoming-span" { "true or false" } = "true" Ignored(LATER);
-        /// OTLP tuning.
+        /// Spans of one export.
         "otel-max-export-batch-size" { "a whole number" } = "512" Ignored(LATER);
-        /// OTLP tuning.
+        /// Spans that wait for an export.
         "otel-max-queuesize" { "a whole number" } = "2048" Ignored(LATER);
-        /// OTLP tuning.
+        /// Which requests are traced.
         "otel-sampler" { "text" } = "AlwaysOn" Ignored(LATER);
-        /// OTLP tuning.
+        /// Whether the trace of the client decides that.
         "otel-sampler-parent-based" { "true or false" } = "true" Ignored(LATER);
-        /// OTLP tuning.
+        /// Share of traced requests.
         "otel-sampler-ratio" { "a number" } = "0.01" Ignored(LATER);
-        /// OTLP tuning.
+        /// Time between two exports.
         "otel-schedule-delay-millis" { "a whole number" } = "5000" Ignored(LATER);
-        /// OTLP/gRPC tracing.
+        /// Name of the service in traces.
         "otel-service-name" { "text" } = "nginx" Ignored(LATER);
-        /// OTLP/gRPC tracing.
+        /// Host that takes the spans.
         "otlp-collector-host" { "text" } = "" Ignored(LATER);
-        /// OTLP/gRPC tracing.
+        /// Port that takes the spans.
         "otlp-collector-port" { "a whole number" } = "4317" Ignored(LATER);
     }
     "Compression" {
-        /// brotli.
+        /// Effort of brotli.
         "brotli-level" { "a whole number" } = "4" Ignored(LATER);
-        /// brotli.
+        /// Shortest response that brotli compresses.
         "brotli-min-length" { "a whole number" } = "20" Ignored(LATER);
-        /// brotli.
+        /// MIME types that brotli compresses.
         "brotli-types" { "text" } = "\
             application/xml+rss application/atom+xml application/javascript application/x-javascript \
             application/json application/rss+xml application/vnd.ms-fontobject application/x-font-ttf \
@@ -401,13 +404,13 @@ settings! {
             image/svg+xml image/x-icon text/css text/javascript text/plain text/x-component" Ignored(LATER);
         /// Compresses responses with brotli.
         "enable-brotli" { "true or false" } = "false" Ignored(LATER);
-        /// UA regex.
+        /// Regex of user agents that get no gzip.
         "gzip-disable" { "text" } = "" Ignored(LATER);
-        /// gzip responses (off by default).
+        /// Effort of gzip.
         "gzip-level" { "a whole number" } = "1" Ignored(LATER);
-        /// gzip responses (off by default).
+        /// Shortest response that gzip compresses.
         "gzip-min-length" { "a whole number" } = "256" Ignored(LATER);
-        /// gzip responses (off by default).
+        /// MIME types that gzip compresses.
         "gzip-types" { "text" } = "\
             application/atom+xml application/javascript application/x-javascript application/json \
             application/rss+xml application/vnd.ms-fontobject application/x-font-ttf \
@@ -417,40 +420,40 @@ settings! {
         "use-gzip" { "true or false" } = "false" Ignored(LATER);
     }
     "TCP and UDP" {
-        /// TCP/UDP proxy.
+        /// Tries the next endpoint of a TCP or UDP service.
         "proxy-stream-next-upstream" { "true or false" } = "true" Ignored(LATER);
-        /// TCP/UDP proxy.
+        /// Time limit for that.
         "proxy-stream-next-upstream-timeout" { "text" } = "600s" Ignored(LATER);
-        /// TCP/UDP proxy.
+        /// Limit of attempts.
         "proxy-stream-next-upstream-tries" { "a whole number" } = "3" Ignored(LATER);
-        /// TCP/UDP proxy.
+        /// Datagrams that answer one.
         "proxy-stream-responses" { "a whole number" } = "1" Ignored(LATER);
-        /// TCP/UDP proxy.
+        /// Longest silence of a TCP or UDP session.
         "proxy-stream-timeout" { "text" } = "600s" Ignored(LATER);
     }
     "ModSecurity" {
-        /// WAF.
+        /// Switches ModSecurity on.
         "enable-modsecurity" { "true or false" } = "false" Ignored("there is no web application firewall here");
-        /// WAF.
+        /// Loads the OWASP rules.
         "enable-owasp-modsecurity-crs" { "true or false" } = "false"
             Ignored("there is no web application firewall here");
-        /// WAF.
+        /// ModSecurity rules.
         "modsecurity-snippet" { "text" } = "" Ignored("there is no web application firewall here");
     }
     "Snippets" {
-        /// Raw nginx text at the given level. Analyse and warn.
+        /// nginx configuration for http.
         "http-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
-        /// Raw nginx text at the given level. Analyse and warn.
+        /// nginx configuration for all locations.
         "location-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
-        /// Raw nginx text at the given level. Analyse and warn.
+        /// nginx configuration at the top.
         "main-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
-        /// Raw nginx text at the given level. Analyse and warn.
+        /// nginx configuration for all servers.
         "server-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
-        /// Raw nginx text at the given level. Analyse and warn.
+        /// nginx configuration for TCP and UDP.
         "stream-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
     }
     "nginx internals" {
-        /// Tuning of nginx.
+        /// Client networks that are logged in detail.
         "debug-connections" { "a comma list" } = "" Ignored(NGINX);
         /// Tuning of nginx.
         "enable-aio-write" { "true or false" } = "true" Ignored(NGINX);
@@ -458,7 +461,7 @@ settings! {
         "enable-multi-accept" { "true or false" } = "true" Ignored(NGINX);
         /// Tuning of nginx.
         "enable-serial-reloads" { "true or false" } = "false" Ignored(NGINX);
-        /// GeoIP variables.
+        /// How often the GeoIP database is read again.
         "geoip2-autoreload-in-minutes" { "a whole number" } = "0" Ignored(LATER);
         /// Tuning of nginx.
         "lua-shared-dicts" { "text" } = "" Ignored(NGINX);
@@ -474,7 +477,7 @@ settings! {
         "server-name-hash-bucket-size" { "a whole number" } = "" Ignored(NGINX);
         /// Tuning of nginx.
         "server-name-hash-max-size" { "a whole number" } = "1024" Ignored(NGINX);
-        /// GeoIP variables.
+        /// GeoIP variables of the first kind.
         "use-geoip" { "true or false" } = "true" Ignored("ingress-nginx 1.15 does not read it either");
         /// GeoIP variables.
         "use-geoip2" { "true or false" } = "false" Ignored(LATER);
