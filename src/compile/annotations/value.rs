@@ -323,9 +323,9 @@ impl FromAnnotation for ServerAliases {
     }
 }
 
-/// Checked texts. The content is trimmed per line; with validation switched off it may be any text.
+/// Checked texts, trimmed per line. With validation switched off any text passes for which `always` holds.
 macro_rules! texts {
-    ($($(#[$doc:meta])* $name:ident($shape:literal, $valid:expr);)*) => {$(
+    ($($(#[$doc:meta])* $name:ident($shape:literal, $valid:expr $(, always $always:expr)?);)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         pub struct $name(String);
@@ -341,11 +341,12 @@ macro_rules! texts {
 
             fn from_annotation(text: &str) -> Result<Self, String> {
                 let valid: fn(&str) -> bool = $valid;
-                or_shape(valid(text).then(|| Self(trim_lines(text))), text)
+                if valid(text) { Self::unchecked(text) } else { or_shape(None, text) }
             }
 
             fn unchecked(text: &str) -> Result<Self, String> {
-                Ok(Self(trim_lines(text)))
+                let always: &[fn(&str) -> bool] = &[$($always)?];
+                or_shape(always.iter().all(|holds| holds(text)).then(|| Self(trim_lines(text))), text)
             }
         }
     )*};
@@ -364,7 +365,8 @@ texts! {
     /// An absolute path, without a scheme.
     AppRoot(
         "an absolute path of letters, digits and -._~/:$",
-        |text| text.starts_with('/') && text.chars().all(is_path_with_capture)
+        |text| text.chars().all(is_path_with_capture),
+        always |text| text.starts_with('/')
     );
 }
 
