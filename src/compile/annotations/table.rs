@@ -1,0 +1,355 @@
+//! Every annotation of ingress-nginx 1.15, once. What a row says is in [`super::row`].
+//!
+//! The class of a broken value is the one that ingress-nginx was seen to apply, but for settings it would drop with
+//! the authentication they belong to (`auth-request-redirect`, `auth-always-set-cookie`): those deny.
+
+use super::row::Support::{self, Full, Ignored, Partial, Refused};
+use super::row::settings;
+use super::value::{
+    AppRoot, BackendProtocol, BoolElseFalse, BufferSize, ConnectionHeader, ForwardedPrefix, HttpVersion, NextUpstream,
+    OnOff, RewriteTarget, Seconds, ServerAliases, ServerName, Size, TlsVersions,
+};
+use crate::snapshot::ObjectKey;
+
+const LATER: &str = "not in this version yet";
+const SNIPPET: Support = Ignored("not in this version yet; off by default as in ingress-nginx");
+
+settings! {
+    /// The annotations of one Ingress as written, `None` for those that are absent or cannot be used.
+    Annotations
+
+    "Redirects and rewrites" {
+        /// Answers plain http with a redirect to https, when the host has TLS.
+        "ssl-redirect" { ssl_redirect: bool } [Location Low Default] = "true" Full;
+        /// The same without asking whether the host has TLS (TLS ends in front of the controller).
+        "force-ssl-redirect" { force_ssl_redirect: bool } [Location Medium Default] = "false" Full;
+        /// Keeps a final `/` in the Location of an https or www redirect.
+        "preserve-trailing-slash" { preserve_trailing_slash: bool } [Location Medium Default] = "false" Full;
+        /// Names the port in generated redirects.
+        "use-port-in-redirects" { use_port_in_redirects: bool } [Location Low Default] = "false" Full;
+        /// Generates redirects with a relative Location.
+        "relative-redirects" { relative_redirects: bool } [Location Low Reject] = "false" Full;
+        /// Answers `/` with a 302 to this path.
+        "app-root" { app_root: AppRoot } [Server Medium Default] = "" Full;
+        /// Replaces the request path; turns all paths of the host into regexes.
+        "rewrite-target" { rewrite_target: RewriteTarget } [Location Medium Default] = "" Full;
+        /// Treats the paths of the host as case-insensitive regexes, anchored at their start.
+        "use-regex" { use_regex: bool } [Server Low Default] = "false" Full;
+        /// Sends X-Forwarded-Prefix upstream, when the path is rewritten.
+        "x-forwarded-prefix" { x_forwarded_prefix: ForwardedPrefix } [Location Medium Reject] = "" Full;
+        /// Redirects `www.host` to `host`, or the other way round.
+        "from-to-www-redirect" { "true or false" } [Server Low Reject] = "false" Ignored(LATER);
+        /// Answers every request with a redirect to this URL.
+        "permanent-redirect" { "a URL" } [Location Medium Reject] = "" Ignored(LATER);
+        /// The status of permanent-redirect.
+        "permanent-redirect-code" { "300 to 308" } [Location Low Reject] = "301" Ignored(LATER);
+        /// Answers every request with a temporary redirect to this URL; wins over permanent-redirect.
+        "temporal-redirect" { "an http or https URL" } [Location Medium Reject] = "" Ignored(LATER);
+        /// The status of temporal-redirect.
+        "temporal-redirect-code" { "300 to 307" } [Location Low Reject] = "302" Ignored(LATER);
+    }
+    "Hosts and errors" {
+        /// More names for the hosts of the Ingress.
+        "server-alias" { server_alias: ServerAliases } [Server High Reject] = "" Full;
+        /// Service that answers custom-http-errors, and stands in for a Service without endpoints.
+        "default-backend" { "a Service of the same namespace" } [Location Low Reject] = "" Ignored(LATER);
+        /// Replaces upstream responses of these statuses by the answer of the error backend.
+        "custom-http-errors" { "a comma list of 4xx and 5xx" } [Location Low Reject] = "" Ignored(LATER);
+        /// Lets upstream errors through although custom-http-errors is set.
+        "disable-proxy-intercept-errors" { "true or false" } [Location Low Default] = "false" Ignored(LATER);
+        /// ConfigMap with headers for every response.
+        "custom-headers" { "namespace/name" } [Location Medium Deny] = "" Ignored(LATER);
+    }
+    "Upstream" {
+        /// What the endpoints speak.
+        "backend-protocol" { backend_protocol: BackendProtocol }
+            [Location Low Default] = "HTTP" Partial("FCGI is not in this version yet");
+        /// Sends to the cluster IP of the Service rather than to its endpoints.
+        "service-upstream" { service_upstream: BoolElseFalse } [Upstream Low Default] = "false" Full;
+        /// The Host header sent upstream.
+        "upstream-vhost" { upstream_vhost: ServerName } [Location Low Reject] = "client host" Full;
+        /// The literal Connection header sent upstream; ends upgrades.
+        "connection-proxy-header" { connection_proxy_header: ConnectionHeader } [Location Low Reject] = "" Full;
+        /// The HTTP version spoken upstream.
+        "proxy-http-version" { proxy_http_version: HttpVersion } [Location Low Default] = "1.1" Full;
+        /// Time to connect to an endpoint, per attempt.
+        "proxy-connect-timeout" { proxy_connect_timeout: Seconds } [Location Low Default] = "5" Full;
+        /// Longest gap between two writes to the upstream.
+        "proxy-send-timeout" { proxy_send_timeout: Seconds } [Location Low Default] = "60" Full;
+        /// Longest gap between two reads from the upstream; also ends idle upgraded connections.
+        "proxy-read-timeout" { proxy_read_timeout: Seconds } [Location Low Default] = "60" Full;
+        /// When to try the next endpoint.
+        "proxy-next-upstream" { proxy_next_upstream: NextUpstream } [Location Medium Default] = "error timeout" Full;
+        /// Time limit for all attempts together; 0 is none.
+        "proxy-next-upstream-timeout" { proxy_next_upstream_timeout: Seconds } [Location Low Default] = "0" Full;
+        /// Limit of attempts, the first included; 0 is none.
+        "proxy-next-upstream-tries" { proxy_next_upstream_tries: u32 } [Location Low Default] = "3" Full;
+        /// How endpoints are chosen.
+        "load-balance" { "round_robin, ewma, chash, chashsubset, sticky_balanced or sticky_persistent" }
+            [Upstream Low Reject] = "round_robin" Ignored(LATER);
+        /// Chooses the endpoint by a consistent hash of this text.
+        "upstream-hash-by" { "text with nginx variables" } [Upstream High Reject] = "" Ignored(LATER);
+        /// Hashes to a subset of endpoints.
+        "upstream-hash-by-subset" { "true or false" } [Upstream Low Reject] = "false" Ignored(LATER);
+        /// Size of the subset.
+        "upstream-hash-by-subset-size" { "a whole number" } [Upstream Low Reject] = "3" Ignored(LATER);
+    }
+    "Bodies, buffers and upstream responses" {
+        /// Largest request body; 0 is no limit.
+        "proxy-body-size" { proxy_body_size: Size } [Location Medium Default] = "1m" Full;
+        /// Memory for a request body before it is held elsewhere.
+        "client-body-buffer-size" { client_body_buffer_size: BufferSize } [Location Low Reject] = "8k" Full;
+        /// Reads the whole request body before an endpoint is asked.
+        "proxy-request-buffering" { proxy_request_buffering: OnOff } [Location Low Default] = "on" Full;
+        /// Buffers responses.
+        "proxy-buffering" { proxy_buffering: OnOff }
+            [Location Low Default] = "off" Partial("responses are streamed with back-pressure either way");
+        /// Largest response head.
+        "proxy-buffer-size" { proxy_buffer_size: Size } [Location Low Default] = "4k" Full;
+        /// Number of response buffers.
+        "proxy-buffers-number" { "a whole number" }
+            [Location Low Default] = "4" Ignored("there are no such buffers here");
+        /// Size of busy response buffers.
+        "proxy-busy-buffers-size" { "a size" } [Location Low Default] = "" Ignored("there are no such buffers here");
+        /// Largest temporary file of a buffered response.
+        "proxy-max-temp-file-size" { "a size" }
+            [Location Low Default] = "1024m" Ignored("there are no temporary files here");
+        /// Rewrites the Domain of cookies from the upstream.
+        "proxy-cookie-domain" { "off, or from and to" } [Location Medium Default] = "off" Ignored(LATER);
+        /// Rewrites the Path of cookies from the upstream.
+        "proxy-cookie-path" { "off, or from and to" } [Location Medium Default] = "off" Ignored(LATER);
+        /// What to replace in Location and Refresh of upstream responses.
+        "proxy-redirect-from" { "off, default, or a prefix" } [Location Medium Default] = "off" Ignored(LATER);
+        /// What to put in place of proxy-redirect-from.
+        "proxy-redirect-to" { "text" } [Location Medium Default] = "off" Ignored(LATER);
+    }
+    "TLS to the upstream" {
+        /// Secret with the client certificate, key and CA for TLS to the upstream; the other proxy-ssl keys need it.
+        "proxy-ssl-secret" { proxy_ssl_secret: ObjectKey } [Location Medium Deny] = "" Full;
+        /// Name to verify, and to send as SNI.
+        "proxy-ssl-name" { proxy_ssl_name: ServerName } [Location High Default] = "" Full;
+        /// Sends SNI to the upstream.
+        "proxy-ssl-server-name" { proxy_ssl_server_name: OnOff } [Location Low Default] = "off" Full;
+        /// Verifies the certificate of the upstream against `ca.crt` of the Secret.
+        "proxy-ssl-verify" { proxy_ssl_verify: OnOff } [Location Low Default] = "off" Full;
+        /// Longest chain; 0 counts as 1.
+        "proxy-ssl-verify-depth" { proxy_ssl_verify_depth: u32 } [Location Low Default] = "1" Full;
+        /// TLS versions offered to the upstream.
+        "proxy-ssl-protocols" { proxy_ssl_protocols: TlsVersions } [Location Low Default] = "TLSv1.2" Full;
+        /// Ciphers offered to the upstream.
+        "proxy-ssl-ciphers" { "an OpenSSL cipher list" }
+            [Location Medium Default] = "DEFAULT" Ignored("the safe list of rustls is offered");
+    }
+    "Networks" {
+        /// Only these client addresses pass.
+        access "allowlist-source-range" | "whitelist-source-range" { "a comma list of addresses and CIDRs" }
+            [Location Medium Deny] = "" Refused(LATER);
+        /// These client addresses are kept out.
+        access "denylist-source-range" { "a comma list of addresses and CIDRs" }
+            [Location Medium Deny] = "" Refused(LATER);
+        /// Whether addresses and authentication must all pass, or any.
+        access "satisfy" { "all or any" } [Location Low Default] = "all" Refused(LATER);
+    }
+    "Basic and digest authentication" {
+        /// Asks for a user and password.
+        access "auth-type" { "basic or digest" } [Location Low Reject] = "" Refused(LATER);
+        /// Secret with the users.
+        access "auth-secret" { "[namespace/]name" } [Location Medium Deny] = "" Refused(LATER);
+        /// How the Secret holds its users.
+        access "auth-secret-type" { "auth-file or auth-map" } [Location Low Reject] = "auth-file" Refused(LATER);
+        /// The realm of the question.
+        access "auth-realm" { "text" } [Location Medium Reject] = "" Refused(LATER);
+    }
+    "External authentication" {
+        /// Asks this URL whether a request may pass.
+        access "auth-url" { "an http or https URL, with nginx variables" } [Location High Reject] = "" Refused(LATER);
+        /// Method of the question.
+        access "auth-method" { "an HTTP method" } [Location Low Deny] = "GET" Refused(LATER);
+        /// Where a 401 is sent to sign in.
+        access "auth-signin" { "a URL, with nginx variables" } [Location High Default] = "" Refused(LATER);
+        /// Query parameter of auth-signin that holds the URL to come back to.
+        access "auth-signin-redirect-param" { "text" } [Location Medium Default] = "rd" Refused(LATER);
+        /// Headers of the answer that are copied to the upstream request.
+        access "auth-response-headers" { "a comma list of header names" } [Location Medium Deny] = "" Refused(LATER);
+        /// X-Auth-Request-Redirect of the question.
+        access "auth-request-redirect" { "text, with nginx variables" }
+            [Location Medium Deny] = "$request_uri" Refused(LATER);
+        /// ConfigMap with headers of the question.
+        access "auth-proxy-set-headers" { "[namespace/]name" } [Location Medium Deny] = "" Refused(LATER);
+        /// Passes cookies of the answer to the client whatever the status.
+        access "auth-always-set-cookie" { "true or false" } [Location Low Deny] = "false" Refused(LATER);
+        /// Caches answers under this text.
+        access "auth-cache-key" { "text, with nginx variables" } [Location Medium Default] = "" Refused(LATER);
+        /// How long answers of which status are kept.
+        access "auth-cache-duration" { "statuses and times" }
+            [Location Medium Deny] = "200 202 401 5m" Refused(LATER);
+        /// Idle connections kept to the host that is asked.
+        access "auth-keepalive" { "a whole number" } [Location Low Default] = "0" Refused(LATER);
+        /// Requests per kept connection.
+        access "auth-keepalive-requests" { "a whole number" } [Location Low Default] = "1000" Refused(LATER);
+        /// How long an idle connection is kept.
+        access "auth-keepalive-timeout" { "a whole number of seconds" } [Location Low Default] = "60" Refused(LATER);
+        /// Shares nginx variables with the question.
+        access "auth-keepalive-share-vars" { "true or false" } [Location Low Default] = "false" Refused(LATER);
+        /// nginx configuration for the question.
+        "auth-snippet" { "nginx configuration" } [Location Critical Default] = "" SNIPPET;
+        /// Whether the global external authentication applies.
+        "enable-global-auth" { "true or false" } [Location Low Default] = "true" Ignored(LATER);
+    }
+    "Client certificates" {
+        /// Secret with the CA that client certificates are verified against.
+        access "auth-tls-secret" { "namespace/name" } [Server Medium Deny] = "" Refused(LATER);
+        /// Whether a client certificate is required.
+        access "auth-tls-verify-client" { "on, off, optional or optional_no_ca" }
+            [Server Medium Default] = "on" Refused(LATER);
+        /// Longest client chain; 0 counts as 1.
+        access "auth-tls-verify-depth" { "a whole number" } [Server Low Default] = "1" Refused(LATER);
+        /// Refuses client certificates whose subject does not match.
+        access "auth-tls-match-cn" { "CN= and a regex" } [Server High Reject] = "" Refused(LATER);
+        /// Where a client without a good certificate is sent.
+        access "auth-tls-error-page" { "a URL or path" } [Server High Reject] = "" Refused(LATER);
+        /// Sends the client certificate upstream as ssl-client-cert.
+        access "auth-tls-pass-certificate-to-upstream" { "true or false" }
+            [Server Low Reject] = "false" Refused(LATER);
+    }
+    "Limits" {
+        /// Concurrent requests of one client.
+        access "limit-connections" { "a whole number" } [Location Low Reject] = "0" Refused(LATER);
+        /// Requests of one client per second.
+        access "limit-rps" { "a whole number" } [Location Low Reject] = "0" Refused(LATER);
+        /// Requests of one client per minute.
+        access "limit-rpm" { "a whole number" } [Location Low Reject] = "0" Refused(LATER);
+        /// Burst of limit-rps and limit-rpm, in multiples of the limit.
+        "limit-burst-multiplier" { "a whole number" } [Location Low Default] = "5" Ignored(LATER);
+        /// Clients that are not limited.
+        "limit-allowlist" | "limit-whitelist" { "a comma list of CIDRs" } [Location Low Reject] = "" Ignored(LATER);
+        /// Response bytes per second and connection, in KB.
+        "limit-rate" { "a whole number" } [Location Low Default] = "0" Ignored(LATER);
+        /// How many KB of a response are not throttled.
+        "limit-rate-after" { "a whole number" } [Location Low Default] = "0" Ignored(LATER);
+    }
+    "CORS" {
+        /// Adds CORS headers and answers preflight requests.
+        "enable-cors" { "true or false" } [Location Low Default] = "false" Ignored(LATER);
+        /// Origins that are let in.
+        "cors-allow-origin" { "a comma list of origins, or *" } [Location Medium Default] = "*" Ignored(LATER);
+        /// Access-Control-Allow-Methods.
+        "cors-allow-methods" { "a comma list of methods" }
+            [Location Medium Default] = "GET, PUT, POST, DELETE, PATCH, OPTIONS" Ignored(LATER);
+        /// Access-Control-Allow-Headers.
+        "cors-allow-headers" { "a comma list of header names" }
+            [Location Medium Default] = "DNT,Keep-Alive,User-Agent,\
+            X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization" Ignored(LATER);
+        /// Access-Control-Expose-Headers.
+        "cors-expose-headers" { "a comma list of header names, or *" } [Location Medium Default] = "" Ignored(LATER);
+        /// Sends Access-Control-Allow-Credentials.
+        "cors-allow-credentials" { "true or false" } [Location Low Default] = "true" Ignored(LATER);
+        /// Access-Control-Max-Age.
+        "cors-max-age" { "a whole number of seconds" } [Location Low Default] = "1728000" Ignored(LATER);
+    }
+    "Canary" {
+        /// Marks the Ingress as the canary of the one with the same hosts and paths.
+        "canary" { canary: bool }
+            [Ingress Low Default] = "false" Partial("a canary Ingress is left out; no request is sent to it yet");
+        /// Share of requests for the canary.
+        "canary-weight" { "a whole number" } [Ingress Low Default] = "0" Ignored(LATER);
+        /// What canary-weight is a share of.
+        "canary-weight-total" { "a whole number above 100" } [Ingress Low Default] = "100" Ignored(LATER);
+        /// Header whose value `always` or `never` decides.
+        "canary-by-header" { "a header name" } [Ingress Medium Default] = "" Ignored(LATER);
+        /// Value of the header that chooses the canary.
+        "canary-by-header-value" { "text" } [Ingress Medium Default] = "" Ignored(LATER);
+        /// Regex for the value of the header that chooses the canary.
+        "canary-by-header-pattern" { "a regex" } [Ingress Medium Default] = "" Ignored(LATER);
+        /// Cookie whose value `always` or `never` decides.
+        "canary-by-cookie" { "a cookie name" } [Ingress Medium Default] = "" Ignored(LATER);
+    }
+    "Session affinity" {
+        /// Keeps a client on one endpoint.
+        "affinity" { "cookie" } [Upstream Low Default] = "" Ignored(LATER);
+        /// What the cookie names: a place on the hash ring, or an endpoint.
+        "affinity-mode" { "balanced or persistent" } [Upstream Medium Default] = "balanced" Ignored(LATER);
+        /// Whether the cookie also keeps a client on its side of a canary.
+        "affinity-canary-behavior" { "sticky or legacy" } [Upstream Low Default] = "sticky" Ignored(LATER);
+        /// Name of the cookie.
+        "session-cookie-name" { "a cookie name" } [Upstream Medium Default] = "INGRESSCOOKIE" Ignored(LATER);
+        /// Path of the cookie.
+        "session-cookie-path" { "a path" } [Upstream Medium Default] = "the Ingress path" Ignored(LATER);
+        /// Domain of the cookie.
+        "session-cookie-domain" { "a domain" } [Upstream Medium Default] = "" Ignored(LATER);
+        /// Expires of the cookie.
+        "session-cookie-expires" { "a whole number of seconds" } [Upstream Medium Default] = "" Ignored(LATER);
+        /// Max-Age of the cookie.
+        "session-cookie-max-age" { "a whole number of seconds" } [Upstream Medium Default] = "" Ignored(LATER);
+        /// SameSite of the cookie.
+        "session-cookie-samesite" { "None, Lax or Strict" } [Upstream Low Default] = "" Ignored(LATER);
+        /// Adds Secure to the cookie on plain http too.
+        "session-cookie-secure" { "true or false" } [Upstream Low Default] = "" Ignored(LATER);
+        /// Sends a new cookie when another endpoint answered.
+        "session-cookie-change-on-failure" { "true or false" } [Upstream Low Default] = "false" Ignored(LATER);
+        /// Leaves SameSite=None out for browsers of 2019 and before.
+        "session-cookie-conditional-samesite-none" { "true or false" }
+            [Upstream Low Default] = "false" Ignored("for browsers that are no longer in use");
+    }
+    "TLS from the client" {
+        /// Forwards TLS connections for the host unopened.
+        "ssl-passthrough" { "true or false" } [Server Low Reject] = "false" Ignored(LATER);
+        /// Ciphers for TLS 1.2 and before.
+        "ssl-ciphers" { "an OpenSSL cipher list" } [Server Low Reject] = "" Ignored(LATER);
+        /// Prefers the order of the server.
+        "ssl-prefer-server-ciphers" { "true or false" } [Server Low Default] = "true" Ignored(LATER);
+    }
+    "Mirror" {
+        /// Copies each request to this URL.
+        "mirror-target" { "a URL, with nginx variables" } [Ingress High Default] = "" Ignored(LATER);
+        /// Host header of the copies.
+        "mirror-host" { "a host name" } [Ingress High Default] = "host part of mirror-target" Ignored(LATER);
+        /// Whether copies have the body.
+        "mirror-request-body" { "on or off" } [Ingress Low Default] = "on" Ignored(LATER);
+    }
+    "Logs and traces" {
+        /// Writes the access log.
+        "enable-access-log" { enable_access_log: bool } [Location Low Default] = "true" Full;
+        /// Writes nginx's log of rewrites.
+        "enable-rewrite-log" { "true or false" }
+            [Location Low Default] = "false" Ignored("a debug log of nginx internals");
+        /// Traces requests.
+        "enable-opentelemetry" { "true or false" } [Location Low Default] = "" Ignored(LATER);
+        /// Name of the spans.
+        "opentelemetry-operation-name" { "letters, digits, - and _" } [Location Medium Reject] = "" Ignored(LATER);
+        /// Continues the trace of the client.
+        "opentelemetry-trust-incoming-span" { "true or false" } [Location Low Default] = "true" Ignored(LATER);
+    }
+    "ModSecurity" {
+        /// Switches ModSecurity on.
+        "enable-modsecurity" { "true or false" }
+            [Location Low Default] = "false" Ignored("there is no web application firewall here");
+        /// Loads the OWASP rules.
+        "enable-owasp-core-rules" { "true or false" }
+            [Location Low Default] = "false" Ignored("there is no web application firewall here");
+        /// ModSecurity rules.
+        "modsecurity-snippet" { "ModSecurity rules" }
+            [Location Critical Default] = "" Ignored("there is no web application firewall here");
+        /// Transaction id of ModSecurity.
+        "modsecurity-transaction-id" { "text, with nginx variables" }
+            [Location High Default] = "" Ignored("there is no web application firewall here");
+    }
+    "Snippets" {
+        /// nginx configuration for the locations.
+        "configuration-snippet" { "nginx configuration" } [Location Critical Reject] = "" SNIPPET;
+        /// nginx configuration for the server.
+        "server-snippet" { "nginx configuration" } [Server Critical Default] = "" SNIPPET;
+        /// nginx configuration for TCP and UDP.
+        "stream-snippet" { "nginx configuration" } [Ingress Critical Default] = "" SNIPPET;
+    }
+    "Others" {
+        /// Index file of FastCGI.
+        "fastcgi-index" { "a file name" } [Location Medium Reject] = "" Ignored("FCGI is not in this version yet");
+        /// ConfigMap with FastCGI parameters.
+        "fastcgi-params-configmap" { "[namespace/]name" }
+            [Location Medium Deny] = "" Ignored("FCGI is not in this version yet");
+        /// HTTP/2 push.
+        "http2-push-preload" { "true or false" }
+            [Location Low Reject] = "false" Ignored("browsers and nginx have dropped HTTP/2 push");
+    }
+}

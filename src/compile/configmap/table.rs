@@ -1,0 +1,491 @@
+//! Every key of the controller's ConfigMap that ingress-nginx 1.15 reads or documents, once.
+//!
+//! Only keys that keep somebody out by themselves are access settings: the other `global-auth-*` keys have no effect
+//! without `global-auth-url`, and refusing them would deny every path for nothing.
+
+use crate::compile::annotations::row::Support::{Full, Ignored, Partial, Refused};
+use crate::compile::annotations::row::settings;
+use crate::compile::annotations::value::{
+    BufferSize, CommaList, HttpVersion, NextUpstream, NginxTime, OnOff, RedirectCode, Seconds, Size,
+};
+
+const LATER: &str = "not in this version yet";
+const NGINX: &str = "there is no nginx here to tune";
+
+settings! {
+    /// The controller's ConfigMap as written, `None` for keys that are absent or cannot be used.
+    ConfigMapSettings
+
+    "Redirects" {
+        /// Default of ssl-redirect.
+        "ssl-redirect" { ssl_redirect: bool } = "true" Full;
+        /// Default of force-ssl-redirect.
+        "force-ssl-redirect" { force_ssl_redirect: bool } = "false" Full;
+        /// Status of the https and www redirects.
+        "http-redirect-code" { http_redirect_code: RedirectCode } = "308" Full;
+        /// Prefixes of Ingress paths that are not redirected to https.
+        "no-tls-redirect-locations" { no_tls_redirect_locations: CommaList } = "/.well-known/acme-challenge" Full;
+        /// Default of preserve-trailing-slash.
+        "preserve-trailing-slash" { preserve_trailing_slash: bool } = "false" Full;
+        /// Default of use-port-in-redirects.
+        "use-port-in-redirects" { use_port_in_redirects: bool } = "false" Full;
+        /// Default of relative-redirects.
+        "relative-redirects" { relative_redirects: bool } = "false" Full;
+        /// Default of app-root.
+        "app-root" { "text" } = "" Ignored(LATER);
+    }
+    "HSTS and TLS" {
+        /// Staples OCSP responses.
+        "enable-ocsp" { "true or false" } = "false" Ignored(LATER);
+        /// Sends Strict-Transport-Security on https.
+        "hsts" { hsts: bool } = "true" Full;
+        /// Adds includeSubDomains to it.
+        "hsts-include-subdomains" { hsts_include_subdomains: bool } = "true" Full;
+        /// Its max-age, in seconds.
+        "hsts-max-age" { hsts_max_age: u64 } = "31536000" Full;
+        /// Adds preload to it.
+        "hsts-preload" { hsts_preload: bool } = "false" Full;
+        /// Size of TLS records.
+        "ssl-buffer-size" { "text" } = "4k" Ignored("there are no such buffers here");
+        /// OpenSSL cipher list.
+        "ssl-ciphers" { "text" } = "\
+            ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:\
+            ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:\
+            DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256" Ignored(LATER);
+        /// Secret, as namespace/name, with `dhparam.pem`.
+        "ssl-dh-param" { "text" } = "" Ignored(LATER);
+        /// Early data of TLS 1.3.
+        "ssl-early-data" { "true or false" } = "false" Ignored(LATER);
+        /// Key exchange curves.
+        "ssl-ecdh-curve" { "text" } = "auto" Ignored(LATER);
+        /// TLS versions.
+        "ssl-protocols" { "text" } = "TLSv1.2 TLSv1.3" Ignored(LATER);
+        /// Refuses the handshake for an unknown SNI.
+        "ssl-reject-handshake" { "true or false" } = "false" Ignored(LATER);
+        /// Resumes TLS sessions from a cache.
+        "ssl-session-cache" { "true or false" } = "true" Ignored(LATER);
+        /// Size of that cache.
+        "ssl-session-cache-size" { "text" } = "10m" Ignored(LATER);
+        /// Key of session tickets.
+        "ssl-session-ticket-key" { "text" } = "" Ignored(LATER);
+        /// Resumes TLS sessions with tickets.
+        "ssl-session-tickets" { "true or false" } = "false" Ignored(LATER);
+        /// How long a TLS session can be resumed.
+        "ssl-session-timeout" { "text" } = "10m" Ignored(LATER);
+    }
+    "Upstream" {
+        /// Default of proxy-connect-timeout.
+        "proxy-connect-timeout" { proxy_connect_timeout: Seconds } = "5" Full;
+        /// Default of proxy-send-timeout.
+        "proxy-send-timeout" { proxy_send_timeout: Seconds } = "60" Full;
+        /// Default of proxy-read-timeout.
+        "proxy-read-timeout" { proxy_read_timeout: Seconds } = "60" Full;
+        /// Default of proxy-next-upstream.
+        "proxy-next-upstream" { proxy_next_upstream: NextUpstream } = "error timeout" Full;
+        /// Default of proxy-next-upstream-timeout.
+        "proxy-next-upstream-timeout" { proxy_next_upstream_timeout: Seconds } = "0" Full;
+        /// Default of proxy-next-upstream-tries.
+        "proxy-next-upstream-tries" { proxy_next_upstream_tries: u32 } = "3" Full;
+        /// Retries POST, LOCK and PATCH too.
+        "retry-non-idempotent" { retry_non_idempotent: bool } = "false" Full;
+        /// Default of proxy-http-version.
+        "proxy-http-version" { proxy_http_version: HttpVersion } = "1.1" Full;
+        /// Keeps proxy-ssl annotations to their own paths.
+        "proxy-ssl-location-only" { "true or false" } = "false" Ignored(LATER);
+        /// Idle connections kept per upstream.
+        "upstream-keepalive-connections" { upstream_keepalive_connections: u32 } = "320" Full;
+        /// How long an idle upstream connection is kept.
+        "upstream-keepalive-timeout" { upstream_keepalive_timeout: Seconds } = "60" Full;
+        /// Requests per upstream connection.
+        "upstream-keepalive-requests" { upstream_keepalive_requests: u32 } = "10000" Full;
+        /// Longest life of an upstream connection.
+        "upstream-keepalive-time" { upstream_keepalive_time: NginxTime } = "1h" Full;
+        /// Default of service-upstream.
+        "service-upstream" { "true or false" } = "false" Ignored(LATER);
+        /// Default of load-balance.
+        "load-balance" { "text" } = "round_robin" Ignored(LATER);
+        /// Default of upstream-hash-by.
+        "upstream-hash-by" { "text" } = "" Ignored(LATER);
+        /// Default of upstream-hash-by-subset.
+        "upstream-hash-by-subset" { "true or false" } = "false" Ignored(LATER);
+        /// Default of upstream-hash-by-subset-size.
+        "upstream-hash-by-subset-size" { "text" } = "0" Ignored(LATER);
+        /// Buffer of a gRPC response, in KB.
+        "grpc-buffer-size-kb" { "a whole number" } = "0" Ignored("there are no such buffers here");
+    }
+    "Bodies and buffers" {
+        /// Largest request body; 0 is no limit.
+        "proxy-body-size" { proxy_body_size: Size } = "1m" Full;
+        /// Default of client-body-buffer-size.
+        "client-body-buffer-size" { client_body_buffer_size: BufferSize } = "8k" Full;
+        /// Reads the whole request body before an endpoint is asked.
+        "proxy-request-buffering" { proxy_request_buffering: OnOff } = "on" Full;
+        /// Default of proxy-buffering.
+        "proxy-buffering" { "text" } = "off" Ignored("responses are streamed with back-pressure either way");
+        /// Largest response head.
+        "proxy-buffer-size" { proxy_buffer_size: Size } = "4k" Full;
+        /// Default of proxy-buffers-number.
+        "proxy-buffers-number" { "a whole number" } = "4" Ignored("there are no such buffers here");
+        /// Default of proxy-busy-buffers-size.
+        "proxy-busy-buffers-size" { "text" } = "" Ignored("there are no such buffers here");
+        /// Default of proxy-max-temp-file-size.
+        "proxy-max-temp-file-size" { "text" } = "1024m" Ignored("there are no temporary files here");
+        /// Default of proxy-cookie-domain.
+        "proxy-cookie-domain" { "text" } = "off" Ignored(LATER);
+        /// Default of proxy-cookie-path.
+        "proxy-cookie-path" { "text" } = "off" Ignored(LATER);
+        /// Default of proxy-redirect-from.
+        "proxy-redirect-from" { "text" } = "off" Ignored(LATER);
+        /// Default of proxy-redirect-to.
+        "proxy-redirect-to" { "text" } = "off" Ignored(LATER);
+    }
+    "Connections from clients" {
+        /// How long an idle client connection is kept; 0 is not at all.
+        "keep-alive" { keep_alive: Seconds } = "75" Full;
+        /// Requests per client connection.
+        "keep-alive-requests" { keep_alive_requests: u32 } = "1000" Full;
+        /// Time for a request head; then 408.
+        "client-header-timeout" { client_header_timeout: Seconds } = "60" Full;
+        /// Longest gap between two reads of a request body; then 408.
+        "client-body-timeout" { client_body_timeout: Seconds } = "60" Full;
+        /// Buffer of a request head.
+        "client-header-buffer-size" { "text" } = "1k" Ignored(LATER);
+        /// Buffers of a large request head; more is answered 414 or 400.
+        "large-client-header-buffers" { "text" } = "4 8k" Ignored(LATER);
+        /// HTTP/2 over TLS.
+        "use-http2" { use_http2: bool } = "true" Full;
+        /// Concurrent streams of one HTTP/2 connection.
+        "http2-max-concurrent-streams" { http2_max_concurrent_streams: u32 } = "128" Full;
+        /// Gone from nginx.
+        "http2-max-field-size" { "text" } = "" Ignored(NGINX);
+        /// Gone from nginx.
+        "http2-max-header-size" { "text" } = "" Ignored(NGINX);
+        /// Gone from nginx.
+        "http2-max-requests" { "a whole number" } = "0" Ignored(NGINX);
+        /// Listen addresses.
+        "bind-address" { "a comma list" } = "" Ignored(LATER);
+        /// Does not listen on IPv6.
+        "disable-ipv6" { "true or false" } = "false" Ignored(LATER);
+        /// Does not resolve IPv6 addresses.
+        "disable-ipv6-dns" { "true or false" } = "false" Ignored(LATER);
+        /// How long connections of an old configuration may drain.
+        "worker-shutdown-timeout" { worker_shutdown_timeout: NginxTime } = "240s" Full;
+        /// Number of worker processes.
+        "worker-processes" { "text" } = "" Ignored(LATER);
+        /// Connections per worker.
+        "max-worker-connections" { "a whole number" } = "16384" Ignored(NGINX);
+        /// Open files per worker.
+        "max-worker-open-files" { "a whole number" } = "0" Ignored(NGINX);
+    }
+    "Headers" {
+        /// Drops request headers with invalid names; off answers 400.
+        "ignore-invalid-headers" { ignore_invalid_headers: bool } = "true" Full;
+        /// Accepts request headers with `_` in their name.
+        "enable-underscores-in-headers" { enable_underscores_in_headers: bool } = "false" Full;
+        /// Response headers of upstreams to remove.
+        "hide-headers" { hide_headers: CommaList } = "" Full;
+        /// ConfigMap with headers for every response.
+        "add-headers" { "text" } = "" Ignored(LATER);
+        /// ConfigMap with headers for every request to an upstream.
+        "proxy-set-headers" { "text" } = "" Ignored(LATER);
+        /// Headers that custom-headers may set.
+        "global-allowed-response-headers" { "text" } = "" Ignored(LATER);
+        /// Keeps the Server header of the upstream.
+        "allow-backend-server-header" { "true or false" } = "false" Ignored(LATER);
+        /// Shows the Server header.
+        "server-tokens" { "true or false" } = "false" Ignored(LATER);
+        /// Makes an X-Request-ID when the client sends none.
+        "generate-request-id" { "true or false" } = "true" Ignored(LATER);
+        /// Sends X-Original-URI upstream.
+        "proxy-add-original-uri-header" { "true or false" } = "false" Ignored(LATER);
+        /// Default MIME type.
+        "default-type" { "text" } = "text/html" Ignored(LATER);
+    }
+    "Client address" {
+        /// Trusts X-Forwarded-For, -Proto, -Host and -Port of the client.
+        "use-forwarded-headers" { "true or false" } = "false" Ignored(LATER);
+        /// Appends to X-Forwarded-For rather than replacing it; with use-forwarded-headers.
+        "compute-full-forwarded-for" { "true or false" } = "false" Ignored(LATER);
+        /// Takes the client address from forwarded-for-header, and nothing else from the client.
+        "enable-real-ip" { "true or false" } = "false" Ignored(LATER);
+        /// Header with the client address.
+        "forwarded-for-header" { "text" } = "X-Forwarded-For" Ignored(LATER);
+        /// Header for the address that the PROXY protocol gave.
+        "forwarded-for-proxy-protocol-header" { "text" } = "X-Forwarded-For-Proxy-Protocol" Ignored(LATER);
+        /// Header that is trusted as X-Forwarded-Host.
+        "forwarded-host-header" { "text" } = "X-Forwarded-Host" Ignored(LATER);
+        /// Trusted proxies.
+        "proxy-real-ip-cidr" { "a comma list" } = "0.0.0.0/0" Ignored(LATER);
+        /// Expects the PROXY protocol on the http and https ports.
+        "use-proxy-protocol" { "true or false" } = "false" Ignored(LATER);
+        /// Time for the PROXY header.
+        "proxy-protocol-header-timeout" { "text" } = "5s" Ignored(LATER);
+    }
+    "Access" {
+        /// Client networks that are answered 403.
+        access "block-cidrs" { "a comma list" } = "" Refused(LATER);
+        /// Referers that are answered 403, exact or ~regex.
+        access "block-referers" { "a comma list" } = "" Refused(LATER);
+        /// User agents that are answered 403, exact or ~regex.
+        access "block-user-agents" { "a comma list" } = "" Refused(LATER);
+        /// Default of denylist-source-range.
+        access "denylist-source-range" { "a comma list" } = "" Refused(LATER);
+        /// As auth-always-set-cookie, for every location without its own.
+        "global-auth-always-set-cookie" { "true or false" } = "false" Ignored(LATER);
+        /// As auth-cache-duration, for every location without its own.
+        "global-auth-cache-duration" { "text" } = "200 202 401 5m" Ignored(LATER);
+        /// As auth-cache-key, for every location without its own.
+        "global-auth-cache-key" { "text" } = "" Ignored(LATER);
+        /// As auth-method, for every location without its own.
+        "global-auth-method" { "text" } = "" Ignored(LATER);
+        /// As auth-request-redirect, for every location without its own.
+        "global-auth-request-redirect" { "text" } = "" Ignored(LATER);
+        /// As auth-response-headers, for every location without its own.
+        "global-auth-response-headers" { "text" } = "" Ignored(LATER);
+        /// As auth-signin, for every location without its own.
+        "global-auth-signin" { "text" } = "" Ignored(LATER);
+        /// As auth-signin-redirect-param, for every location without its own.
+        "global-auth-signin-redirect-param" { "text" } = "rd" Ignored(LATER);
+        /// As auth-snippet, for every location without its own.
+        "global-auth-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
+        /// As auth-url, for every location without its own.
+        access "global-auth-url" { "text" } = "" Refused(LATER);
+        /// Who may read `/nginx_status`.
+        "nginx-status-ipv4-whitelist" { "a comma list" } = "127.0.0.1" Ignored(NGINX);
+        /// Who may read `/nginx_status`.
+        "nginx-status-ipv6-whitelist" { "a comma list" } = "::1" Ignored(NGINX);
+        /// Prefixes of Ingress paths without basic and external authentication.
+        "no-auth-locations" { "text" } = "/.well-known/acme-challenge" Ignored(LATER);
+        /// Default of whitelist-source-range.
+        access "whitelist-source-range" { "a comma list" } = "" Refused(LATER);
+    }
+    "Limits" {
+        /// Status when limit-connections is exceeded.
+        "limit-conn-status-code" { "a whole number" } = "503" Ignored(LATER);
+        /// nginx variable that names the client for limits.
+        "limit-conn-zone-variable" { "text" } = "$binary_remote_addr" Ignored(LATER);
+        /// Default of limit-rate.
+        "limit-rate" { "a whole number" } = "0" Ignored(LATER);
+        /// Default of limit-rate-after.
+        "limit-rate-after" { "a whole number" } = "0" Ignored(LATER);
+        /// Status when limit-rps or limit-rpm is exceeded.
+        "limit-req-status-code" { "a whole number" } = "503" Ignored(LATER);
+    }
+    "Errors" {
+        /// Default of custom-http-errors.
+        "custom-http-errors" { "a comma list of numbers" } = "" Ignored(LATER);
+        /// Default of disable-proxy-intercept-errors.
+        "disable-proxy-intercept-errors" { "true or false" } = "false" Ignored(LATER);
+    }
+    "What Ingresses may do" {
+        /// Admits only plain paths for Exact and Prefix: `^/[A-Za-z0-9._/-]*$`.
+        "strict-validate-path-type" { strict_validate_path_type: bool } = "true" Full;
+        /// Lets Ingresses carry nginx configuration.
+        "allow-snippet-annotations" { allow_snippet_annotations: bool } = "false"
+            Partial("read, but snippets are not in this version yet");
+        /// Lets annotations name Secrets and ConfigMaps of other namespaces.
+        "allow-cross-namespace-resources" { allow_cross_namespace_resources: bool } = "false" Full;
+        /// Highest accepted risk of an annotation.
+        "annotations-risk-level" { "text" } = "High" Ignored(LATER);
+        /// Words that no annotation may hold.
+        "annotation-value-word-blocklist" { "a comma list" } = "" Ignored(LATER);
+    }
+    "Logs" {
+        /// Buffering of the access log.
+        "access-log-params" { "text" } = "" Ignored(LATER);
+        /// File of the access log.
+        "access-log-path" { "text" } = "/var/log/nginx/access.log" Ignored(LATER);
+        /// Switches all access logs off.
+        "disable-access-log" { disable_access_log: bool } = "false" Full;
+        /// Switches the access log of http off.
+        "disable-http-access-log" { "true or false" } = "false" Ignored(LATER);
+        /// Switches the access log of TCP and UDP off.
+        "disable-stream-access-log" { "true or false" } = "false" Ignored(LATER);
+        /// Logs requests that no Ingress matched.
+        "enable-access-log-for-default-backend" { enable_access_log_for_default_backend: bool } = "false" Full;
+        /// Logs the questions of external authentication.
+        "enable-auth-access-log" { "true or false" } = "false" Ignored(LATER);
+        /// Sends logs to syslog.
+        "enable-syslog" { "true or false" } = "false" Ignored(LATER);
+        /// Level of the error log.
+        "error-log-level" { "text" } = "notice" Ignored(LATER);
+        /// File of the error log.
+        "error-log-path" { "text" } = "/var/log/nginx/error.log" Ignored(LATER);
+        /// File of the access log of http.
+        "http-access-log-path" { "text" } = "" Ignored(LATER);
+        /// Escapes variables in the access log as JSON.
+        "log-format-escape-json" { log_format_escape_json: bool } = "false" Full;
+        /// Does not escape variables in the access log.
+        "log-format-escape-none" { "true or false" } = "false" Ignored(LATER);
+        /// Format of the access log of TCP and UDP.
+        "log-format-stream" { "text" } = "\
+            [$remote_addr] [$time_local] $protocol $status $bytes_sent $bytes_received $session_time" Ignored(LATER);
+        /// Format of the access log, with nginx variables.
+        "log-format-upstream" { log_format_upstream: String } = "\
+            $remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \
+            \"$http_user_agent\" $request_length $request_time [$proxy_upstream_name] \
+            [$proxy_alternative_upstream_name] $upstream_addr $upstream_response_length \
+            $upstream_response_time $upstream_status $req_id" Full;
+        /// Regexes of request URIs that are not logged.
+        "skip-access-log-urls" { skip_access_log_urls: CommaList } = "" Full;
+        /// File of the access log of TCP and UDP.
+        "stream-access-log-path" { "text" } = "" Ignored(LATER);
+        /// Host of syslog.
+        "syslog-host" { "text" } = "" Ignored(LATER);
+        /// Port of syslog.
+        "syslog-port" { "a whole number" } = "514" Ignored(LATER);
+    }
+    "Traces" {
+        /// Traces requests.
+        "enable-opentelemetry" { "true or false" } = "false" Ignored(LATER);
+        /// OpenTracing, which is gone.
+        "jaeger-baggage-header" { "text" } = "jaeger-baggage" Ignored("ingress-nginx 1.15 does not read it either");
+        /// OpenTracing, which is gone.
+        "jaeger-collector-host" { "text" } = "" Ignored("ingress-nginx 1.15 does not read it either");
+        /// OpenTracing, which is gone.
+        "jaeger-collector-port" { "a whole number" } = "6831" Ignored("ingress-nginx 1.15 does not read it either");
+        /// OpenTracing, which is gone.
+        "jaeger-debug-header" { "text" } = "uber-debug-id" Ignored("ingress-nginx 1.15 does not read it either");
+        /// OpenTracing, which is gone.
+        "jaeger-endpoint" { "text" } = "" Ignored("ingress-nginx 1.15 does not read it either");
+        /// OpenTracing, which is gone.
+        "jaeger-propagation-format" { "text" } = "jaeger" Ignored("ingress-nginx 1.15 does not read it either");
+        /// OpenTracing, which is gone.
+        "jaeger-sampler-host" { "text" } = "http://127.0.0.1" Ignored("ingress-nginx 1.15 does not read it either");
+        /// OpenTracing, which is gone.
+        "jaeger-sampler-param" { "text" } = "1" Ignored("ingress-nginx 1.15 does not read it either");
+        /// OpenTracing, which is gone.
+        "jaeger-sampler-port" { "a whole number" } = "5778" Ignored("ingress-nginx 1.15 does not read it either");
+        /// OpenTracing, which is gone.
+        "jaeger-sampler-type" { "text" } = "const" Ignored("ingress-nginx 1.15 does not read it either");
+        /// OpenTracing, which is gone.
+        "jaeger-service-name" { "text" } = "nginx" Ignored("ingress-nginx 1.15 does not read it either");
+        /// OpenTracing, which is gone.
+        "jaeger-trace-baggage-header-prefix" { "text" } = "uberctx-"
+            Ignored("ingress-nginx 1.15 does not read it either");
+        /// OpenTracing, which is gone.
+        "jaeger-trace-context-header-name" { "text" } = "uber-trace-id"
+            Ignored("ingress-nginx 1.15 does not read it either");
+        /// File with the settings of the tracer.
+        "opentelemetry-config" { "text" } = "/etc/ingress-controller/telemetry/opentelemetry.toml" Ignored(LATER);
+        /// Name of the spans.
+        "opentelemetry-operation-name" { "text" } = "" Ignored(LATER);
+        /// Continues the trace of the client.
+        "opentelemetry-trust-incoming-span" { "true or false" } = "true" Ignored(LATER);
+        /// Spans of one export.
+        "otel-max-export-batch-size" { "a whole number" } = "512" Ignored(LATER);
+        /// Spans that wait for an export.
+        "otel-max-queuesize" { "a whole number" } = "2048" Ignored(LATER);
+        /// Which requests are traced.
+        "otel-sampler" { "text" } = "AlwaysOn" Ignored(LATER);
+        /// Whether the trace of the client decides that.
+        "otel-sampler-parent-based" { "true or false" } = "true" Ignored(LATER);
+        /// Share of traced requests.
+        "otel-sampler-ratio" { "a number" } = "0.01" Ignored(LATER);
+        /// Time between two exports.
+        "otel-schedule-delay-millis" { "a whole number" } = "5000" Ignored(LATER);
+        /// Name of the service in traces.
+        "otel-service-name" { "text" } = "nginx" Ignored(LATER);
+        /// Host that takes the spans.
+        "otlp-collector-host" { "text" } = "" Ignored(LATER);
+        /// Port that takes the spans.
+        "otlp-collector-port" { "a whole number" } = "4317" Ignored(LATER);
+    }
+    "Compression" {
+        /// Effort of brotli.
+        "brotli-level" { "a whole number" } = "4" Ignored(LATER);
+        /// Shortest response that brotli compresses.
+        "brotli-min-length" { "a whole number" } = "20" Ignored(LATER);
+        /// MIME types that brotli compresses.
+        "brotli-types" { "text" } = "\
+            application/xml+rss application/atom+xml application/javascript application/x-javascript \
+            application/json application/rss+xml application/vnd.ms-fontobject application/x-font-ttf \
+            application/x-web-app-manifest+json application/xhtml+xml application/xml font/opentype \
+            image/svg+xml image/x-icon text/css text/javascript text/plain text/x-component" Ignored(LATER);
+        /// Compresses responses with brotli.
+        "enable-brotli" { "true or false" } = "false" Ignored(LATER);
+        /// Regex of user agents that get no gzip.
+        "gzip-disable" { "text" } = "" Ignored(LATER);
+        /// Effort of gzip.
+        "gzip-level" { "a whole number" } = "1" Ignored(LATER);
+        /// Shortest response that gzip compresses.
+        "gzip-min-length" { "a whole number" } = "256" Ignored(LATER);
+        /// MIME types that gzip compresses.
+        "gzip-types" { "text" } = "\
+            application/atom+xml application/javascript application/x-javascript application/json \
+            application/rss+xml application/vnd.ms-fontobject application/x-font-ttf \
+            application/x-web-app-manifest+json application/xhtml+xml application/xml font/opentype \
+            image/svg+xml image/x-icon text/css text/javascript text/plain text/x-component" Ignored(LATER);
+        /// Compresses responses with gzip.
+        "use-gzip" { "true or false" } = "false" Ignored(LATER);
+    }
+    "TCP and UDP" {
+        /// Tries the next endpoint of a TCP or UDP service.
+        "proxy-stream-next-upstream" { "true or false" } = "true" Ignored(LATER);
+        /// Time limit for that.
+        "proxy-stream-next-upstream-timeout" { "text" } = "600s" Ignored(LATER);
+        /// Limit of attempts.
+        "proxy-stream-next-upstream-tries" { "a whole number" } = "3" Ignored(LATER);
+        /// Datagrams that answer one.
+        "proxy-stream-responses" { "a whole number" } = "1" Ignored(LATER);
+        /// Longest silence of a TCP or UDP session.
+        "proxy-stream-timeout" { "text" } = "600s" Ignored(LATER);
+    }
+    "ModSecurity" {
+        /// Switches ModSecurity on.
+        "enable-modsecurity" { "true or false" } = "false" Ignored("there is no web application firewall here");
+        /// Loads the OWASP rules.
+        "enable-owasp-modsecurity-crs" { "true or false" } = "false"
+            Ignored("there is no web application firewall here");
+        /// ModSecurity rules.
+        "modsecurity-snippet" { "text" } = "" Ignored("there is no web application firewall here");
+    }
+    "Snippets" {
+        /// nginx configuration for http.
+        "http-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
+        /// nginx configuration for all locations.
+        "location-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
+        /// nginx configuration at the top.
+        "main-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
+        /// nginx configuration for all servers.
+        "server-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
+        /// nginx configuration for TCP and UDP.
+        "stream-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
+    }
+    "nginx internals" {
+        /// Client networks that are logged in detail.
+        "debug-connections" { "a comma list" } = "" Ignored(NGINX);
+        /// Tuning of nginx.
+        "enable-aio-write" { "true or false" } = "true" Ignored(NGINX);
+        /// Tuning of nginx.
+        "enable-multi-accept" { "true or false" } = "true" Ignored(NGINX);
+        /// Tuning of nginx.
+        "enable-serial-reloads" { "true or false" } = "false" Ignored(NGINX);
+        /// How often the GeoIP database is read again.
+        "geoip2-autoreload-in-minutes" { "a whole number" } = "0" Ignored(LATER);
+        /// Tuning of nginx.
+        "lua-shared-dicts" { "text" } = "" Ignored(NGINX);
+        /// Tuning of nginx.
+        "map-hash-bucket-size" { "a whole number" } = "64" Ignored(NGINX);
+        /// Tuning of nginx.
+        "proxy-headers-hash-bucket-size" { "a whole number" } = "64" Ignored(NGINX);
+        /// Tuning of nginx.
+        "proxy-headers-hash-max-size" { "a whole number" } = "512" Ignored(NGINX);
+        /// Tuning of nginx.
+        "reuse-port" { "true or false" } = "true" Ignored(NGINX);
+        /// Tuning of nginx.
+        "server-name-hash-bucket-size" { "a whole number" } = "" Ignored(NGINX);
+        /// Tuning of nginx.
+        "server-name-hash-max-size" { "a whole number" } = "1024" Ignored(NGINX);
+        /// GeoIP variables of the first kind.
+        "use-geoip" { "true or false" } = "true" Ignored("ingress-nginx 1.15 does not read it either");
+        /// GeoIP variables.
+        "use-geoip2" { "true or false" } = "false" Ignored(LATER);
+        /// Tuning of nginx.
+        "variables-hash-bucket-size" { "a whole number" } = "256" Ignored(NGINX);
+        /// Tuning of nginx.
+        "variables-hash-max-size" { "a whole number" } = "2048" Ignored(NGINX);
+        /// Tuning of nginx.
+        "worker-cpu-affinity" { "text" } = "" Ignored(NGINX);
+    }
+}
