@@ -15,8 +15,8 @@ use super::{Format, ManifestError};
 const MAX_DOCUMENTS: usize = 100_000;
 /// Values a file may hold once aliases are expanded: some five bytes of a file of [`super::MAX_BYTES`] each.
 const MAX_NODES: usize = 6_000_000;
-/// Values that aliases may add; a manifest that shares a block of annotations uses some hundreds.
-const MAX_ALIASED_NODES: usize = 100_000;
+/// Parser events that aliases may add: a list of 10,000 items that share a block of 20 annotations fits.
+const MAX_ALIASED_EVENTS: usize = 500_000;
 /// Levels of lists and mappings; a Deployment has about 15.
 const MAX_DEPTH: usize = 64;
 
@@ -75,7 +75,7 @@ fn yaml_documents(text: &str) -> Result<Vec<Node<'_>>, ManifestError> {
             // The limit on what aliases add says the same without refusing one anchor used in 10,000 documents.
             enforce_alias_anchor_ratio: false,
         },
-        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_ALIASED_NODES },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_ALIASED_EVENTS },
         duplicate_keys: DuplicateKeyPolicy::Error,
         emit_comments: false,
         // `0644` is a number to kubectl, hence no value for a ConfigMap.
