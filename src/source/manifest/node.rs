@@ -90,19 +90,24 @@ fn yaml_documents(text: &str) -> Result<Vec<Node<'_>>, ManifestError> {
 }
 
 fn yaml_error(error: &YamlError) -> ManifestError {
-    let location = error.location();
-    let line = location.map_or(1, |location| line_of(location.line()));
-    let text = error.to_string();
-    // The library ends its first line with the place, which is said once already.
-    let first = text.lines().next().unwrap_or_default();
-    let message = match location {
-        Some(at) => {
-            let column = format!(" at line {}, column {}", at.line(), at.column());
-            let first =
-                first.strip_prefix(&format!("error: line {} column {}: ", at.line(), at.column())).unwrap_or(first);
-            first.strip_suffix(&column).unwrap_or(first).to_owned()
+    let line = error.location().map_or(1, |location| line_of(location.line()));
+    let message = match error {
+        YamlError::DuplicateMappingKey { key: Some(key), .. } => format!("duplicate key `{key}`"),
+        // Raised for keys only: values of any type are read.
+        YamlError::Unexpected { expected: "string scalar", .. } => {
+            "a key must be a string; a template must be rendered first".into()
         }
-        None => first.to_owned(),
+        _ => {
+            let text = error.to_string();
+            let text = text.lines().next().unwrap_or_default();
+            let text = text.strip_prefix("error: ").unwrap_or(text);
+            // The library adds places to its sentence; the line is said once already.
+            let text = text.split_once(" at line ").map_or(text, |(reason, _)| reason);
+            text.split_once(": ")
+                .filter(|(place, _)| place.starts_with("line "))
+                .map_or(text, |(_, reason)| reason)
+                .into()
+        }
     };
     ManifestError::new(line, message)
 }

@@ -1,7 +1,8 @@
 use super::*;
 
 fn read(text: &str) -> Result<Manifest, ManifestError> {
-    parse(text.as_bytes(), Format::guess(text.as_bytes()), &"m.yaml".into())
+    let format = if text.starts_with("{\"") { Format::Json } else { Format::Yaml };
+    parse(text.as_bytes(), format, &"m.yaml".into())
 }
 
 /// `Kind namespace/name @line` a line, then `ignored: …`, or `error …`.
@@ -188,9 +189,15 @@ fn broken_documents() {
     check_error("kind: Secret\n", 1, "`apiVersion` is not set");
     check_error("apiVersion: v1\n", 1, "`kind` is not set");
     check_error("apiVersion: v1\nkind: Secret\n---\napiVersion: v1\nkind: Secret\n", 1, "metadata.name: is required");
-    check_error(&format!("{MAP}data:\n  a: x\n  b: y\n  a: z\n"), 7, "duplicate");
+    check_error(&format!("{MAP}data:\n  a: x\n  b: y\n  a: z\n"), 7, "duplicate key `a`");
     check_error(&format!("{MAP}---\n{MAP}kind: Secret\n"), 8, "duplicate");
-    check_error(&format!("{MAP}data: *nowhere\n"), 4, "");
+    check_error(&format!("{MAP}data: *nowhere\n"), 4, "unknown anchor");
+    check_error(
+        &format!("{MAP}data: {{{{ .Values.data }}}}\n"),
+        4,
+        "a key must be a string; a template must be rendered first",
+    );
+    check_error("{{- if x }}\na: b\n", 1, "only valid inside a block");
 }
 
 #[test]
@@ -274,7 +281,7 @@ fn a_secret_is_never_quoted() {
 #[test]
 fn bounds() {
     let bomb: String = (1..12).map(|i| format!("a{i}: &a{i} [{}]\n", format!("*a{},", i - 1).repeat(9))).collect();
-    check_error(&format!("a0: &a0 [x]\n{bomb}"), 6, "alias");
+    check_error(&format!("a0: &a0 [x]\n{bomb}"), 7, "alias replay limit exceeded");
     let deep = format!("{MAP}x: {}", "[".repeat(200));
     assert!(read(&deep).is_err());
     assert!(read(&"---\n{}\n".repeat(100_001)).is_err());
