@@ -112,9 +112,9 @@ impl Directory {
         let mut touched = self.files.len() != known;
         let mut unsettled = false;
         for (path, stamp) in files {
-            let tracked =
-                self.files.entry(path).or_insert_with_key(|path| Tracked::new(path.display().to_string().into()));
-            match tracked.refresh(stamp) {
+            let name = || Tracked::new(path.display().to_string().into());
+            let tracked = self.files.entry(path.clone()).or_insert_with(name);
+            match tracked.refresh(&path, stamp) {
                 Refresh::Same => {}
                 Refresh::Changed => touched = true,
                 Refresh::Unsettled => unsettled = true,
@@ -161,11 +161,10 @@ impl Tracked {
         Self { name, stamp: None, hash: None, good: Manifest::default(), error: None }
     }
 
-    fn refresh(&mut self, seen: io::Result<Stamp>) -> Refresh {
-        let path = PathBuf::from(&*self.name);
+    fn refresh(&mut self, path: &Path, seen: io::Result<Stamp>) -> Refresh {
         let read = match seen {
             Ok(stamp) if self.stamp == Some(stamp) => return Refresh::Same,
-            Ok(_) => read_stable(&path),
+            Ok(_) => read_stable(path),
             Err(error) => Err(error),
         };
         let (bytes, stamp) = match read {
@@ -185,7 +184,7 @@ impl Tracked {
         if self.hash.replace(hash) == Some(hash) {
             return Refresh::Same;
         }
-        self.apply(manifest::parse(&bytes, format_of(&path), &self.name))
+        self.apply(manifest::parse(&bytes, format_of(path), &self.name))
     }
 
     /// Takes a new reading; objects equal to those before keep their `Arc`s.
