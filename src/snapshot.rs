@@ -76,7 +76,7 @@ fn unix_seconds<'de, D: Deserializer<'de>>(d: D) -> Result<i64, D::Error> {
 
 /// A number or a name, as `targetPort` and backend ports are written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a number or a name")]
 pub enum IntOrString {
     Int(i32),
     String(Arc<str>),
