@@ -2,6 +2,10 @@
 
 mod kit;
 
+// Compiled here until the library has it, so that it is held by a test from the start.
+#[path = "../src/demo/mod.rs"]
+mod demo;
+
 use std::time::Duration;
 
 use kit::raw::Tls;
@@ -153,7 +157,8 @@ fn http2_in_clear_and_over_tls() {
 
     let h2 = H2::connect_tls(upstream.tls_addr(), "b.test");
     assert_eq!(h2.get("b.test", "/").seen().sni.as_deref(), Some("b.test"));
-    assert_eq!(h2.request("GET", "b.test", "/", &[("x-test-sse", "2")], b"").body.len(), 46);
+    let events = h2.request("GET", "b.test", "/", &[("x-test-sse", "2")], b"");
+    assert_eq!(events.text(), "id: 1\ndata: event 1\n\nid: 2\ndata: event 2\n\n");
 }
 
 #[test]
@@ -217,4 +222,34 @@ fn manifests_are_yaml() {
         "ConfigMap EndpointSlice EndpointSlice EndpointSlice Ingress IngressClass Secret Secret Service Service";
     assert_eq!(kinds.join(" "), expected);
     manifests.remove("service-web.yaml");
+}
+
+#[test]
+fn the_demo_backend_tells_what_reached_it() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime
+        .spawn(async move { demo::backend::serve("shop", tokio::net::TcpListener::from_std(listener).unwrap()).await });
+
+    let response = Raw::connect(addr).get_with("shop.test", "/cart?id=1", &["X-One: 1"]);
+    assert_eq!(response.status, 200);
+    assert_eq!(response.text(), "backend: shop\n\nGET /cart?id=1 HTTP/1.1\nhost: shop.test\nx-one: 1\n");
+
+    let grpc = H2::connect(addr).grpc("api.test", "/a.B/C", &[], b"ask");
+    assert_eq!((grpc.body.as_slice(), grpc.trailer("grpc-status")), (&b"\0\0\0\0\x03ask"[..], Some("0")));
+
+    let mut raw = Raw::connect(addr);
+    let response = raw.websocket("shop.test", "/ws");
+    assert_eq!(response.header("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    raw.send_frame(websocket::TEXT, &[b'a'; 200]);
+    assert_eq!(raw.read_frame().unwrap(), (websocket::TEXT, vec![b'a'; 200]));
+    raw.send_frame(websocket::CLOSE, &[]);
+    assert_eq!(raw.read_frame().unwrap().0, websocket::CLOSE);
+
+    let mut raw = Raw::connect(addr);
+    raw.send("GET /x/stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    let first = String::from_utf8(raw.read_some().unwrap()).unwrap();
+    assert!(first.contains("text/event-stream"), "{first}");
 }
