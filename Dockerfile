@@ -1,10 +1,7 @@
 # syntax=docker/dockerfile:1
 
 FROM rust:1.95-bookworm AS build
-# aws-lc, the one cryptographic library, is built from source.
-RUN apt-get update \
-    && apt-get install --yes --no-install-recommends cmake \
-    && rm -rf /var/lib/apt/lists/*
+# aws-lc and jemalloc are built from source, with the compiler and the make of this image.
 WORKDIR /src
 COPY . .
 RUN cargo build --release --locked --bin portcullis \

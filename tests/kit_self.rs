@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use kit::raw::Tls;
 use kit::wire::Framing;
-use kit::{Authority, H2, Identity, Ingress, Manifests, Raw, Upstream, websocket};
+use kit::{Authority, H2, Identity, Ingress, Manifests, Proxy, Raw, Upstream, websocket};
 
 #[test]
 fn a_request_is_echoed_as_it_was_sent() {
@@ -66,6 +66,8 @@ fn behaviours() {
     let early = ask(&["x-test-early: 103"]);
     assert_eq!((early.informational[0].0, early.status), (103, 200));
     assert_eq!(ask(&["x-test-sse: 3"]).text().matches("data: event").count(), 3);
+    let unread = ask(&["x-test-unread: 1", "Content-Length: 1000"]);
+    assert_eq!((unread.status, unread.header("connection")), (200, Some("close")));
     assert_eq!(ask(&["x-test-no-length: 1", "x-test-body: end"]).framing, Framing::Close);
     assert_eq!(ask(&[r"x-test-raw: HTTP/1.1 299 Odd\r\nA: b\r\nContent-Length: 0\r\n\r\n"]).reason, "Odd");
 
@@ -222,6 +224,12 @@ fn manifests_are_yaml() {
         "ConfigMap EndpointSlice EndpointSlice EndpointSlice Ingress IngressClass Secret Secret Service Service";
     assert_eq!(kinds.join(" "), expected);
     manifests.remove("service-web.yaml");
+}
+
+#[test]
+fn a_proxy_that_does_not_start_says_how_it_ended() {
+    let Err(error) = Proxy::try_start(Manifests::new(), &["--no-such-flag"], &[]) else { panic!("it started") };
+    assert!(error.contains("it ended with exit status"), "{error}");
 }
 
 #[test]

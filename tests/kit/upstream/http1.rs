@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::io;
+use std::time::Duration;
 
 use super::super::websocket;
 use super::super::wire::{Framing, Io, Wire, framing};
@@ -11,6 +12,9 @@ use super::{Behaviour, Connection, Seen};
 
 /// The size of the pieces that a chunked answer is sent in.
 const CHUNK: usize = 700;
+
+/// How long a connection with an unread body is drained after its answer.
+const LINGER: Duration = Duration::from_millis(500);
 
 pub(super) async fn serve(io: impl Io + 'static, connection: Connection) -> io::Result<()> {
     let mut wire = Wire::new(io);
@@ -30,6 +34,10 @@ pub(super) async fn serve(io: impl Io + 'static, connection: Connection) -> io::
         }
         if !answer(&mut wire, &connection, &seen, &behaviour, &body).await? {
             let _ = wire.shutdown().await;
+            if behaviour.unread {
+                // Closing over unread bytes is a reset, which may overtake the answer.
+                let _ = tokio::time::timeout(LINGER, wire.rest()).await;
+            }
             return Ok(());
         }
     }
