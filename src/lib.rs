@@ -7,8 +7,10 @@
 pub mod admin;
 pub mod base;
 pub mod compile;
+pub mod demo;
 pub mod policy;
 pub mod proxy;
 pub mod snapshot;
+pub mod source;
 pub mod table;
 pub mod telemetry;

@@ -74,6 +74,8 @@ pub enum Reason {
     BrokenCertificate,
     /// A host or path that cannot be served as written.
     InvalidRule,
+    /// A document of a kind that is not read.
+    IgnoredKind,
     /// A ready Service without endpoints.
     NoEndpoints,
 }
@@ -89,6 +91,7 @@ impl Reason {
             Reason::MissingReference => "MissingReference",
             Reason::BrokenCertificate => "BrokenCertificate",
             Reason::InvalidRule => "InvalidRule",
+            Reason::IgnoredKind => "IgnoredKind",
             Reason::NoEndpoints => "NoEndpoints",
         }
     }

@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod diagnostic;
 pub mod hostname;
+pub mod parse;
 pub mod path;
