@@ -2,9 +2,9 @@
 
 mod kit;
 
+use portcullis::demo;
+
 // Compiled here until the library has it, so that it is held by a test from the start.
-#[path = "../src/demo/mod.rs"]
-mod demo;
 
 use std::time::Duration;
 

@@ -1,7 +1,5 @@
 //! The ConfigMap's settings, resolved: each key, else its built-in default (contract §11).
 
-use std::sync::Arc;
-
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::Options;

@@ -9,7 +9,7 @@ mod record;
 mod variables;
 
 pub use format::{Format, Segment};
-pub use output::{AccessLog, WorkerLog};
+pub use output::{AccessLog, LogEnds, WorkerLog};
 pub use record::{Attempt, Record, RequestLine};
 pub use variables::{Escape, Variable, variable};
 

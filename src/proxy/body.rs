@@ -205,6 +205,10 @@ impl ProxyBody {
         Self { kind: Kind::Upstream(Box::new(body)), exchange: None }
     }
 
+    pub fn is_full(&self) -> bool {
+        matches!(self.kind, Kind::Full(_))
+    }
+
     /// Ties the exchange's end to the body's.
     pub fn with_exchange(mut self, exchange: Box<Exchange>) -> Self {
         self.exchange = Some(exchange);
@@ -226,8 +230,7 @@ impl UpstreamBody {
         let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
-                let deadline =
-                    self.deadline.get_or_insert_with(|| Deadline::after(&self.timers, self.read_timeout));
+                let deadline = self.deadline.get_or_insert_with(|| Deadline::after(&self.timers, self.read_timeout));
                 ready!(deadline.poll_expired(cx));
                 self.lease = None;
                 return Poll::Ready(Some(Err(BodyFault::Timeout)));

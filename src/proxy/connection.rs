@@ -6,6 +6,8 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -35,6 +37,8 @@ pub struct Client {
     /// The address without port, as a header value.
     pub address_value: HeaderValue,
     pub tls: bool,
+    /// The listener's port.
+    pub port: u16,
     /// The port presented upstream: the listener's, 443 for TLS.
     pub port_value: HeaderValue,
 }
@@ -47,6 +51,7 @@ impl Client {
             address: canonical,
             address_value: text(canonical.ip().to_string()),
             tls,
+            port,
             port_value: text(if tls { 443 } else { port }.to_string()),
         }
     }
@@ -62,6 +67,9 @@ pub struct Activity {
     worker: Rc<Worker>,
     in_flight: Cell<u32>,
     served: Cell<u32>,
+    /// Bytes came since the last request ended. The stream sets it; an upgraded stream must be `Send`.
+    arrived: Arc<AtomicBool>,
+    /// A head is on its way since `since`; otherwise the connection idles since then.
     reading: Cell<bool>,
     since: Cell<Instant>,
     state: Cell<ConnectionState>,
@@ -69,14 +77,16 @@ pub struct Activity {
 
 impl Activity {
     fn new(worker: &Rc<Worker>) -> Rc<Self> {
-        worker.counters.opened(ConnectionState::Waiting);
+        worker.counters.opened(ConnectionState::Reading);
         Rc::new(Self {
             since: Cell::new(worker.timers.now()),
             worker: Rc::clone(worker),
             in_flight: Cell::new(0),
             served: Cell::new(0),
-            reading: Cell::new(false),
-            state: Cell::new(ConnectionState::Waiting),
+            arrived: Arc::default(),
+            // The first head is awaited from the start.
+            reading: Cell::new(true),
+            state: Cell::new(ConnectionState::Reading),
         })
     }
 
@@ -84,13 +94,6 @@ impl Activity {
         let before = self.state.replace(state);
         if before != state {
             self.worker.counters.moved(before, state);
-        }
-    }
-
-    pub fn bytes_arrived(&self) {
-        if self.in_flight.get() == 0 && !self.reading.replace(true) {
-            self.since.set(self.worker.timers.now());
-            self.go(ConnectionState::Reading);
         }
     }
 
@@ -106,18 +109,26 @@ impl Activity {
     pub fn request_ended(&self) {
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
         if self.in_flight.get() == 0 {
+            self.arrived.store(false, Ordering::Relaxed);
             self.since.set(self.worker.timers.now());
             self.go(ConnectionState::Waiting);
         }
     }
 
-    /// What is left of the time this state may last; `None` while a request is in flight.
+    /// What is left of the time this state may last; `None` while a request is in flight. A head that has begun since
+    /// this was last asked gets its whole time from now.
     fn left(&self, limits: Limits) -> Option<Duration> {
         if self.in_flight.get() > 0 {
             return None;
         }
+        let now = self.worker.timers.now();
+        if !self.reading.get() && self.arrived.load(Ordering::Relaxed) {
+            self.reading.set(true);
+            self.since.set(now);
+            self.go(ConnectionState::Reading);
+        }
         let limit = if self.reading.get() { limits.head } else { limits.idle };
-        Some(limit.saturating_sub(self.worker.timers.now().saturating_duration_since(self.since.get())))
+        Some(limit.saturating_sub(now.saturating_duration_since(self.since.get())))
     }
 }
 
@@ -145,7 +156,7 @@ pub enum Spoken {
 /// Serves a connection to its end.
 pub async fn serve<S>(worker: Rc<Worker>, stream: S, client: Client, spoken: Spoken)
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (limits, builder) = settings(&worker, spoken);
     let activity = Activity::new(&worker);
@@ -157,7 +168,7 @@ where
             async move { Ok::<_, Infallible>(phases::respond(worker, client, activity, request).await) }
         })
     };
-    let io = TokioIo::new(Watched::new(stream, Rc::clone(&activity)));
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity.arrived)));
     let connection = pin!(builder.serve_connection_with_upgrades(io, service));
     let mut ending = Ending { worker, activity, limits, asked: false, deadline: None };
     ending.run(connection).await;
@@ -200,7 +211,7 @@ where
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     B: hyper::body::Body + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     Self: Future,
 {
     fn ask(self: Pin<&mut Self>) {

@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use super::access_log::AccessLog;
+use super::access_log::LogEnds;
+use super::listener::Bound;
 use super::live::{Live, UpstreamState};
 use super::upstream::tls::ClientTls;
+use super::worker;
 use crate::policy::upstream::UpstreamTls;
 use crate::table::{Endpoint, EndpointSet, RoutingTable, UpstreamKey};
 use crate::telemetry::{RouteLabels, Telemetry};
@@ -29,7 +31,7 @@ pub struct Handle {
     pub(super) live: Arc<ArcSwap<Live>>,
     pub(super) options: ProxyOptions,
     pub(super) telemetry: Arc<Telemetry>,
-    pub(super) access_log: AccessLog,
+    pub(super) access_log: LogEnds,
     pub(super) draining: watch::Sender<bool>,
     /// A new connection may be refused keep-alive before the listeners close.
     pub(super) stopping: AtomicBool,
@@ -45,7 +47,7 @@ struct Installed {
 }
 
 impl Handle {
-    pub fn new(options: ProxyOptions, telemetry: Arc<Telemetry>, access_log: AccessLog) -> Arc<Self> {
+    pub fn new(options: ProxyOptions, telemetry: Arc<Telemetry>, access_log: LogEnds) -> Arc<Self> {
         Arc::new(Self {
             live: Arc::new(ArcSwap::from_pointee(Live::empty())),
             options,
@@ -108,6 +110,12 @@ impl Handle {
             state.endpoints.store(Arc::new(endpoints));
             self.telemetry.controller.endpoints_swapped();
         }
+    }
+
+    /// Starts a worker on each of the bound sockets' shares. Its thread ends after [`Self::drain`].
+    pub fn start(self: &Arc<Self>, bound: Bound) -> std::io::Result<Vec<std::thread::JoinHandle<()>>> {
+        let workers = bound.workers.into_iter().enumerate();
+        workers.map(|(number, sockets)| worker::start(Arc::clone(self), sockets, number)).collect()
     }
 
     /// Answers carry `Connection: close` and GOAWAY from now on; listeners still accept.

@@ -1,21 +1,21 @@
-//! The client's byte stream with an eye on it: when it began to send a head, and the error page for what hyper refuses.
+//! The client's byte stream with an eye on it: that bytes came, and the error page for what hyper refuses.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connection::Activity;
 use super::respond;
 
 /// A client stream under hyper.
 #[derive(Debug)]
 pub struct Watched<S> {
     inner: S,
-    activity: Rc<Activity>,
+    arrived: Arc<AtomicBool>,
     page: Option<Page>,
 }
 
@@ -28,8 +28,8 @@ struct Page {
 }
 
 impl<S> Watched<S> {
-    pub fn new(inner: S, activity: Rc<Activity>) -> Self {
-        Self { inner, activity, page: None }
+    pub fn new(inner: S, arrived: Arc<AtomicBool>) -> Self {
+        Self { inner, arrived, page: None }
     }
 }
 
@@ -38,7 +38,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
         if buf.filled().len() > before {
-            self.activity.bytes_arrived();
+            self.arrived.store(true, Ordering::Relaxed);
         }
         Poll::Ready(Ok(()))
     }

@@ -27,7 +27,9 @@ use crate::table::Certificate;
 fn provider() -> CryptoProvider {
     let mut provider = aws_lc_rs::default_provider();
     provider.cipher_suites.sort_by_key(|suite| {
-        use rustls::CipherSuite::{TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 as E128, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 as R128};
+        use rustls::CipherSuite::{
+            TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 as E128, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 as R128,
+        };
         let first = [rustls::CipherSuite::TLS13_AES_128_GCM_SHA256, E128, R128];
         !first.contains(&suite.suite())
     });
@@ -64,7 +66,9 @@ impl Acceptor {
         let config = |protocols: &[&[u8]]| {
             let builder = ServerConfig::builder_with_provider(Arc::new(provider()))
                 .with_safe_default_protocol_versions()
-                .map(|b| b.with_no_client_auth().with_cert_resolver(Arc::new(Resolver { live: Arc::clone(&handle.live) })));
+                .map(|b| {
+                    b.with_no_client_auth().with_cert_resolver(Arc::new(Resolver { live: Arc::clone(&handle.live) }))
+                });
             // The provider has suites for both versions, so this cannot fail.
             let mut config = match builder {
                 Ok(config) => config,
@@ -136,6 +140,12 @@ pub fn generate_certificate() -> Result<CertifiedKey, String> {
 /// The generated certificate as the table holds it.
 impl Certificate {
     pub fn generated(key: CertifiedKey) -> Self {
-        Self { key: Arc::new(key), secret: Arc::from(""), names: vec!["ingress.local".to_owned()], not_after: 0, serial: String::new() }
+        Self {
+            key: Arc::new(key),
+            secret: Arc::from(""),
+            names: vec!["ingress.local".to_owned()],
+            not_after: 0,
+            serial: String::new(),
+        }
     }
 }

@@ -184,15 +184,20 @@ async fn run(handle: Arc<Handle>, sockets: Sockets) {
     worker.log.flush();
 }
 
+/// Ticks between looks at the pools.
+const POOL_TICKS: u64 = 10;
+
 /// Time passes for a worker here: deadlines, the clock's text, the log.
 async fn tick(worker: Rc<Worker>) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    loop {
+    for number in 0_u64.. {
         interval.tick().await;
         worker.timers.tick();
         worker.clock.borrow_mut().set(SystemTime::now());
-        worker.pools.expire();
+        if number % POOL_TICKS == 0 {
+            worker.pools.expire();
+        }
         worker.log.flush();
     }
 }

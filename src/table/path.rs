@@ -131,7 +131,8 @@ impl LiteralPaths {
     /// Builds the table. A path that matchit cannot hold is returned with its reason; the others are served.
     pub fn build(self) -> (PathTable, Vec<(String, String)>) {
         let mut refused = Vec::new();
-        let mut table = PathTable { root_exact: self.root_exact, root: self.root, listing: self.listing, ..PathTable::default() };
+        let mut table =
+            PathTable { root_exact: self.root_exact, root: self.root, listing: self.listing, ..PathTable::default() };
         if self.points.is_empty() && self.below.is_empty() {
             return (table, refused);
         }

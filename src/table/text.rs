@@ -62,9 +62,9 @@ fn virtual_host(out: &mut String, table: &RoutingTable, host: &VirtualHost) {
 fn line(out: &mut String, table: &RoutingTable, pattern: &str, route: &Route) {
     let target = match route.target {
         Target::NotFound => "404".to_owned(),
-        Target::Upstream(index) => table.upstream(index).map_or_else(String::new, |u| {
-            format!("{}/{}:{}", u.key.namespace, u.key.service, u.key.port)
-        }),
+        Target::Upstream(index) => table
+            .upstream(index)
+            .map_or_else(String::new, |u| format!("{}/{}:{}", u.key.namespace, u.key.service, u.key.port)),
     };
     let labels = &route.labels;
     let _ = write!(out, "  {pattern} -> {target}");
@@ -139,7 +139,8 @@ fn upstream(out: &mut String, policy: &UpstreamPolicy) {
         let _ = write!(out, " connection={connection:?}");
     }
     let (t, d) = (policy.timeouts, default.timeouts);
-    for (name, value, usual) in [("connect", t.connect, d.connect), ("send", t.send, d.send), ("read", t.read, d.read)] {
+    for (name, value, usual) in [("connect", t.connect, d.connect), ("send", t.send, d.send), ("read", t.read, d.read)]
+    {
         if value != usual {
             let _ = write!(out, " {name}={}s", value.as_secs());
         }

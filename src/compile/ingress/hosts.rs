@@ -43,7 +43,11 @@ pub fn build(input: Input<'_>, servers: Servers, certificates: &Certificates, ro
 fn app_root(server: &Server, routes: &Routes<'_>) -> Option<Arc<str>> {
     let mut ordered: Vec<_> = server.locations.iter().filter(|l| !l.is_catch_all).collect();
     ordered.sort_by(|a, b| super::locations::nginx_order(a, b));
-    ordered.iter().filter_map(|l| routes.owner(l)?.annotations().app_root.as_ref()).next().map(|root| root.as_str().into())
+    ordered
+        .iter()
+        .filter_map(|l| routes.owner(l)?.annotations().app_root.as_ref())
+        .next()
+        .map(|root| root.as_str().into())
 }
 
 /// `server-alias` of the first Ingress of the host that sets one; a name that is a host, or taken, is dropped (§3.6).

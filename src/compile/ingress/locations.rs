@@ -34,7 +34,6 @@ pub struct Routes<'a> {
 /// A location as nginx has it: a prefix is a directory and, beside it, an exact path (contract §4.2).
 struct Entry<'l> {
     path: String,
-    exact: bool,
     location: &'l Location,
 }
 
@@ -77,7 +76,7 @@ impl<'a> Routes<'a> {
         locations.sort_by(|a, b| nginx_order(a, b));
         let entries: Vec<Entry<'_>> = locations.iter().flat_map(|l| self.split(l, server)).collect();
         let regex = entries.iter().any(|e| self.wants_regex(e));
-        let (table, refused) = if regex { self.regex(host, &entries, server) } else { self.literal(host, server) };
+        let (table, refused) = if regex { self.regex(host, &entries) } else { self.literal(host, server) };
         for (path, reason) in refused {
             let location = locations.iter().find(|l| l.path == path || format!("{}/", l.path) == path);
             if let Some(item) = location.and_then(|l| self.owner(l)) {
@@ -89,17 +88,17 @@ impl<'a> Routes<'a> {
     }
 
     fn split<'l>(&self, location: &'l Location, server: &Server) -> Vec<Entry<'l>> {
-        let entry = |path: String, exact| Entry { path, exact, location };
-        let whole = entry(location.path.clone(), location.exact);
+        let entry = |path: String| Entry { path, location };
+        let whole = entry(location.path.clone());
         let plain = !self.uses_regex(location) && !self.rewrites(location, &location.path);
         if location.exact || location.path == "/" || !plain {
             return vec![whole];
         }
-        let directory = entry(format!("{}/", location.path.trim_end_matches('/')), false);
+        let directory = entry(format!("{}/", location.path.trim_end_matches('/')));
         if server.locations.iter().any(|l| l.exact && l.path == location.path) {
             return vec![directory];
         }
-        vec![directory, entry(location.path.clone(), true)]
+        vec![directory, entry(location.path.clone())]
     }
 
     fn uses_regex(&self, location: &Location) -> bool {
@@ -132,9 +131,7 @@ impl<'a> Routes<'a> {
         paths.build()
     }
 
-    /// A path whose regex cannot be used is left out, and so that its Ingress's access rules do not fall away with it,
-    /// what starts like it answers 503.
-    fn regex(&mut self, host: &str, entries: &[Entry<'_>], _server: &Server) -> (PathTable, Vec<(String, String)>) {
+    fn regex(&mut self, host: &str, entries: &[Entry<'_>]) -> (PathTable, Vec<(String, String)>) {
         let mut list = Vec::with_capacity(entries.len());
         for entry in entries {
             let index = self.add(host, entry.location, &entry.path);

@@ -60,7 +60,7 @@ impl Owned {
 pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output {
     let owned = owned(input, memo, report);
     let mut upstreams = upstreams::Upstreams::new(input);
-    let servers = servers::collect(input, &owned, &mut upstreams, report);
+    let servers = servers::collect(&owned, &mut upstreams, report);
     let certificates = tls::select(input, &owned, &servers, memo, report);
     let mut texts = Interner::default();
     let mut routes = locations::Routes::new(input, &owned, &mut texts, report);

@@ -190,14 +190,16 @@ fn upstream_tls(input: Input<'_>, owner: &Owned, a: &Annotations) -> Result<Opti
     };
     let versions = a.proxy_ssl_protocols.as_ref();
     let protocol = protocol(a);
-    Ok(protocol.is_tls(true).then(|| certificate::client(secret).map_err(named)).transpose()?.map(|client| UpstreamTls {
-        verify: trusted,
-        client: client.map(Arc::new),
-        name: a.proxy_ssl_name.as_ref().map(|name| name.as_str().into()),
-        send_name: a.proxy_ssl_server_name.is_some_and(|s| s.is_on()),
-        // With a Secret ingress-nginx offers TLS 1.2 alone unless told otherwise.
-        tls12: versions.is_none_or(|v| v.0.contains(&TlsVersion::Tls12)),
-        tls13: versions.is_some_and(|v| v.0.contains(&TlsVersion::Tls13)),
-        http2: protocol.is_http2(),
+    Ok(protocol.is_tls(true).then(|| certificate::client(secret).map_err(named)).transpose()?.map(|client| {
+        UpstreamTls {
+            verify: trusted,
+            client: client.map(Arc::new),
+            name: a.proxy_ssl_name.as_ref().map(|name| name.as_str().into()),
+            send_name: a.proxy_ssl_server_name.is_some_and(|s| s.is_on()),
+            // With a Secret ingress-nginx offers TLS 1.2 alone unless told otherwise.
+            tls12: versions.is_none_or(|v| v.0.contains(&TlsVersion::Tls12)),
+            tls13: versions.is_some_and(|v| v.0.contains(&TlsVersion::Tls13)),
+            http2: protocol.is_http2(),
+        }
     }))
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::Owned;
 use super::upstreams::Upstreams;
-use super::{Input, Owned};
 use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::report::Report;
 use crate::snapshot::{IngressBackend, IngressRule, PathType};
@@ -46,7 +46,7 @@ impl Server {
 pub type Servers = BTreeMap<String, Server>;
 
 /// Servers of all owned Ingresses, by lower-case host, [`DEFAULT_SERVER`] included.
-pub fn collect(input: Input<'_>, owned: &[Owned], upstreams: &mut Upstreams<'_>, report: &mut Report) -> Servers {
+pub fn collect(owned: &[Owned], upstreams: &mut Upstreams<'_>, report: &mut Report) -> Servers {
     let default_target = upstreams.default_target();
     let root = |owner, target, service: &str, port: &str| Location {
         path: "/".to_owned(),
@@ -78,7 +78,6 @@ pub fn collect(input: Input<'_>, owned: &[Owned], upstreams: &mut Upstreams<'_>,
             add_paths(server, rule, number, (index, owned), upstreams, report);
         }
     }
-    let _ = input;
     servers
 }
 
@@ -99,7 +98,8 @@ fn catch_all(servers: &mut Servers, index: usize, own: &Backend, item: &Owned, r
         return;
     }
     let (target, service, port) = own.clone();
-    *root = Location { owner: Some(index), target, service, port, is_default: false, is_catch_all: true, ..root.clone() };
+    *root =
+        Location { owner: Some(index), target, service, port, is_default: false, is_catch_all: true, ..root.clone() };
 }
 
 /// The lower-case host of a rule, [`DEFAULT_SERVER`] for none, or `None` when it is no host.

@@ -27,8 +27,15 @@ impl Certificates {
 }
 
 /// Chooses each host's certificate: the first Ingress of the host with a TLS section decides.
-pub fn select(input: Input<'_>, owned: &[Owned], servers: &Servers, memo: &mut Memo, report: &mut Report) -> Certificates {
-    let mut table = CertificateTable { default: default_certificate(input, memo, report), ..CertificateTable::default() };
+pub fn select(
+    input: Input<'_>,
+    owned: &[Owned],
+    servers: &Servers,
+    memo: &mut Memo,
+    report: &mut Report,
+) -> Certificates {
+    let mut table = CertificateTable::default();
+    table.default = default_certificate(input, memo, report);
     let mut configured = HashSet::new();
     for (host, server) in servers {
         let first = server.owners.iter().filter_map(|i| owned.get(*i)).find(|o| !o.ingress.spec.tls.is_empty());

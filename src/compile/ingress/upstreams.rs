@@ -23,13 +23,8 @@ pub struct Upstreams<'a> {
 
 impl<'a> Upstreams<'a> {
     pub fn new(input: Input<'a>) -> Self {
-        let mut upstreams = Self {
-            input,
-            list: Vec::new(),
-            index: HashMap::new(),
-            plans: BTreeMap::new(),
-            default: Target::NotFound,
-        };
+        let mut upstreams =
+            Self { input, list: Vec::new(), index: HashMap::new(), plans: BTreeMap::new(), default: Target::NotFound };
         if let Some(key) = &input.options.default_backend {
             upstreams.default = upstreams.add_default(key);
         }
@@ -76,7 +71,8 @@ impl<'a> Upstreams<'a> {
             return (Target::Upstream(index), names.0, names.1);
         }
         let settings = item.map(|i| i.annotations());
-        let cluster_ip = settings.and_then(|a| a.service_upstream).map_or(self.input.settings.service_upstream, |b| b.0);
+        let cluster_ip =
+            settings.and_then(|a| a.service_upstream).map_or(self.input.settings.service_upstream, |b| b.0);
         let plan = Plan {
             service: ObjectKey { namespace, name: backend.name.clone() },
             port,
@@ -104,7 +100,10 @@ impl<'a> Upstreams<'a> {
     }
 
     /// Resolves every upstream's endpoints.
-    pub fn finish(self, report: &mut Report) -> (Vec<Upstream>, BTreeMap<UpstreamKey, Plan>, BTreeMap<UpstreamKey, EndpointSet>) {
+    pub fn finish(
+        self,
+        report: &mut Report,
+    ) -> (Vec<Upstream>, BTreeMap<UpstreamKey, Plan>, BTreeMap<UpstreamKey, EndpointSet>) {
         let slices = SliceIndex::new(self.input.snapshot);
         let mut sets = BTreeMap::new();
         let mut plans = BTreeMap::new();

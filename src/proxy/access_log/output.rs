@@ -51,11 +51,7 @@ impl AccessLog {
         Self::with_queue(output, dropped, QUEUE_CHUNKS)
     }
 
-    pub(super) fn with_queue(
-        output: Box<dyn Write + Send>,
-        dropped: IntCounter,
-        chunks: usize,
-    ) -> io::Result<Self> {
+    pub(super) fn with_queue(output: Box<dyn Write + Send>, dropped: IntCounter, chunks: usize) -> io::Result<Self> {
         let (queue, messages) = sync_channel(chunks);
         let (alive, done) = sync_channel(0);
         let failed = dropped.clone();
@@ -66,17 +62,9 @@ impl AccessLog {
         Ok(Self { queue, done, thread, dropped })
     }
 
-    /// The logging end for one worker's thread.
-    pub fn worker(&self) -> WorkerLog {
-        let (home, returned) = sync_channel(SPARE_BUFFERS);
-        let buffer = Buffer { bytes: Vec::with_capacity(CHUNK_BYTES), lines: 0 };
-        WorkerLog {
-            queue: self.queue.clone(),
-            home,
-            returned,
-            buffer: RefCell::new(buffer),
-            dropped: self.dropped.clone(),
-        }
+    /// What makes the workers' ends; it may be shared by threads.
+    pub fn ends(&self) -> LogEnds {
+        LogEnds { queue: self.queue.clone(), dropped: self.dropped.clone() }
     }
 
     /// Writes what was handed on before, and ends the thread. The workers flush first; what they hand on later is
@@ -93,6 +81,28 @@ impl AccessLog {
         }
         let left = deadline.saturating_duration_since(Instant::now());
         self.done.recv_timeout(left) == Err(RecvTimeoutError::Disconnected) && self.thread.join().is_ok()
+    }
+}
+
+/// Makes the ends through which workers log.
+#[derive(Clone, Debug)]
+pub struct LogEnds {
+    queue: SyncSender<Message>,
+    dropped: IntCounter,
+}
+
+impl LogEnds {
+    /// The logging end for one worker's thread.
+    pub fn worker(&self) -> WorkerLog {
+        let (home, returned) = sync_channel(SPARE_BUFFERS);
+        let buffer = Buffer { bytes: Vec::with_capacity(CHUNK_BYTES), lines: 0 };
+        WorkerLog {
+            queue: self.queue.clone(),
+            home,
+            returned,
+            buffer: RefCell::new(buffer),
+            dropped: self.dropped.clone(),
+        }
     }
 }
 

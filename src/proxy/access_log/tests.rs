@@ -172,7 +172,7 @@ fn counter() -> IntCounter {
 fn lines_of_all_workers_arrive_before_close_returns() {
     let (output, dropped, time) = (Shared::default(), counter(), clock());
     let log = AccessLog::start(Box::new(output.clone()), dropped.clone()).unwrap();
-    let workers = [log.worker(), log.worker()];
+    let workers = [log.ends().worker(), log.ends().worker()];
     for _ in 0..3000 {
         workers.iter().for_each(|worker| worker.log(&Format::Upstreaminfo, &bare(&time)));
     }
@@ -192,7 +192,7 @@ fn a_full_queue_and_a_failed_write_drop_lines() {
     let (go, gate) = mpsc::channel();
     let (dropped, time) = (counter(), clock());
     let log = AccessLog::with_queue(Box::new(Gate(wrote, gate)), dropped.clone(), 1).unwrap();
-    let worker = log.worker();
+    let worker = log.ends().worker();
     let hand_on = |lines| {
         (0..lines).for_each(|_| worker.log(&Format::Upstreaminfo, &bare(&time)));
         worker.flush();

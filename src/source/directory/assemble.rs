@@ -39,7 +39,7 @@ fn about(file: &Tracked) -> impl Iterator<Item = Diagnostic> {
     });
     let notes = file.good.ignored.iter().map(move |ignored| Diagnostic {
         severity: Severity::Note,
-        reason: Reason::BrokenFile,
+        reason: Reason::IgnoredKind,
         object: None,
         key: None,
         message: ignored.to_string(),

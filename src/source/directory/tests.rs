@@ -187,7 +187,7 @@ fn what_is_not_read() {
 #[test]
 fn ignored_kinds_are_notes() {
     let mut world = World::new(&[("a.yaml", "apiVersion: apps/v1\nkind: Deployment\n")]);
-    world.check("", &["m/a.yaml:1: note: kind Deployment (apps/v1) is not used: ignored [BrokenFile]"], true);
+    world.check("", &["m/a.yaml:1: note: kind Deployment (apps/v1) is not used: ignored [IgnoredKind]"], true);
 }
 
 #[test]

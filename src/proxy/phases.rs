@@ -1,0 +1,286 @@
+//! The order in which everything happens to a request (contract §6), to be read from top to bottom.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::header::{self, HeaderValue};
+use http::{Method, StatusCode, Version};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use tokio::task::spawn_local;
+
+use super::body::ProxyBody;
+use super::connection::{Activity, Client};
+use super::exchange::Exchange;
+use super::respond::{self, Answer};
+use super::timer::within;
+use super::worker::{LocalLive, Worker};
+use super::{forward, upgrade};
+use crate::base::hostname::Authority;
+use crate::base::path;
+use crate::policy::RoutePolicy;
+use crate::policy::body::too_large;
+use crate::policy::https_redirect::Asked;
+use crate::policy::rewrite::{Groups, Rewritten};
+use crate::table::{Found, Index, Target, VirtualHost};
+
+type Request = http::Request<Incoming>;
+
+/// What a request that nobody forwarded leaves behind: the answer, and its body, unread.
+pub struct Stopped {
+    pub answer: Answer,
+    pub unread: Option<Incoming>,
+}
+
+impl Stopped {
+    fn page(status: StatusCode, request: Request) -> Self {
+        Self { answer: respond::page(status), unread: Some(request.into_body()) }
+    }
+}
+
+/// Answers one request.
+pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activity>, request: Request) -> Answer {
+    let served = activity.request_began();
+    let live = worker.live();
+    let mut exchange = Exchange::new(&worker, &client, &activity, &live, &request);
+    let (method, version) = (request.method().clone(), request.version());
+    let expects = request.headers().contains_key(header::EXPECT);
+    let mut answer = match run(&mut exchange, &live, request).await {
+        Ok(answer) => answer,
+        Err(Stopped { mut answer, unread }) => {
+            if answer.status() == StatusCode::PAYLOAD_TOO_LARGE && version < Version::HTTP_2 {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            // A client that was not asked to continue sends nothing that must be read.
+            if let Some(body) = unread.filter(|body| !body.is_end_stream() && !expects && version < Version::HTTP_2) {
+                spawn_local(discard(Rc::clone(&worker), body));
+            }
+            answer
+        }
+    };
+    let global = &live.table().global;
+    if let (true, Some(hsts)) = (client.tls, &global.hsts) {
+        answer.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
+    }
+    let last = worker.handle.is_stopping() || served + 1 >= global.keep_alive_requests;
+    if last && version < Version::HTTP_2 && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if method == Method::HEAD {
+        strip_body(&mut answer);
+    }
+    exchange.answered(&answer);
+    answer.map(|body| body.with_exchange(exchange))
+}
+
+/// An answer to HEAD has the headers of the answer to GET, and no body (RFC 9110 §9.3.2).
+fn strip_body(answer: &mut Answer) {
+    let length = answer.body().size_hint().exact().filter(|length| *length > 0);
+    if let Some(length) = length
+        && answer.body().is_full()
+    {
+        answer.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        *answer.body_mut() = ProxyBody::full(bytes::Bytes::new());
+    }
+}
+
+/// Reads on for a while, so that a client that is still sending gets to read its answer (nginx's lingering close).
+async fn discard(worker: Rc<Worker>, mut body: Incoming) {
+    let reading = async { while let Some(Ok(_)) = body.frame().await {} };
+    let _ = within(&worker.timers, Duration::from_secs(30), reading).await;
+}
+
+async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request) -> Result<Answer, Stopped> {
+    // POST_READ
+    if let Err(status) = check_method(request.method()) {
+        return Err(Stopped::page(status, request));
+    }
+    let host = match requested_host(&request) {
+        Ok(host) => host,
+        Err(status) => return Err(Stopped::page(status, request)),
+    };
+    let Ok(normal) = path::normalise(request.uri().path()).map(std::borrow::Cow::into_owned) else {
+        return Err(Stopped::page(StatusCode::BAD_REQUEST, request));
+    };
+    exchange.host.clone_from(&host.name);
+
+    // FIND_CONFIG: server, its redirect of the root, location, body size, the slash of a directory
+    let table = live.table();
+    let Some(server) = table.virtual_host(&exchange.host) else {
+        return Err(Stopped::page(StatusCode::NOT_FOUND, request));
+    };
+    if let (Some(root), b"/") = (&server.app_root, normal.as_slice()) {
+        let location = format!("{}://{}{root}", exchange.client.scheme(), host.sent);
+        exchange.route = route_index(server.paths.find(&normal));
+        return Err(stop(respond::redirect(StatusCode::FOUND, &location), request));
+    }
+    let found = server.paths.find(&normal);
+    if is_health(server, found, &normal, live) {
+        exchange.is_health = true;
+        return Err(stop(respond::healthy(), request));
+    }
+    let (Found::Route(index) | Found::AddSlash(index)) = found else {
+        return Err(Stopped::page(StatusCode::NOT_FOUND, request));
+    };
+    exchange.route = Some(index);
+    let Some(route) = table.route(index) else { return Err(Stopped::page(StatusCode::NOT_FOUND, request)) };
+    let policy = &*route.policy;
+    if too_large(policy.body_limit, request.body().size_hint().exact()) {
+        return Err(Stopped::page(StatusCode::PAYLOAD_TOO_LARGE, request));
+    }
+    if let Found::AddSlash(_) = found {
+        let location = slash_location(exchange, policy, &host, &normal, request.uri().query());
+        return Err(stop(respond::redirect(StatusCode::MOVED_PERMANENTLY, &location), request));
+    }
+
+    // REWRITE: denied locations, rewrites to elsewhere, https, nobody there
+    if policy.denied.is_some() {
+        return Err(Stopped::page(StatusCode::SERVICE_UNAVAILABLE, request));
+    }
+    let mut target = None;
+    let mut prefix = None;
+    if let Some(rewrite) = &policy.rewrite {
+        let (rewritten, groups) = rewrite.apply(&normal, request.uri().query());
+        prefix = policy.forwarded_prefix.as_ref().map(|template| fill(template, &groups));
+        match rewritten {
+            Rewritten::Uri(uri) => target = Some(uri),
+            Rewritten::Redirect(location) => {
+                return Err(stop(respond::redirect(StatusCode::FOUND, &location), request));
+            }
+            Rewritten::Unchanged => {}
+        }
+    }
+    if let Some(location) = policy.https_redirect.location(Asked {
+        scheme: exchange.client.scheme(),
+        host: &host.sent,
+        uri: sent_target(&request),
+        host_has_certificate: server.has_certificate,
+        https_port: exchange.worker.handle.options.https_port,
+    }) {
+        return Err(stop(respond::redirect(table.global.https_redirect_code, &location), request));
+    }
+    let Target::Upstream(upstream) = route.target else {
+        return Err(Stopped::page(StatusCode::NOT_FOUND, request));
+    };
+    let empty = live.live().upstreams.get(upstream as usize).is_none_or(|u| u.endpoints.load().is_empty());
+    if empty {
+        let default = table.upstream(upstream).is_some_and(|u| u.is_default_backend);
+        let status = if default { StatusCode::NOT_FOUND } else { StatusCode::SERVICE_UNAVAILABLE };
+        return Err(Stopped::page(status, request));
+    }
+
+    // CONTENT
+    let upgrade = upgrade::asked(&mut request);
+    let plan = forward::Plan { live, route, upstream, host: host.value, target, prefix, upgrade };
+    forward::forward(exchange, plan, request).await
+}
+
+fn stop(answer: Answer, request: Request) -> Stopped {
+    Stopped { answer, unread: Some(request.into_body()) }
+}
+
+fn route_index(found: Found) -> Option<Index> {
+    match found {
+        Found::Route(index) | Found::AddSlash(index) => Some(index),
+        Found::Nothing => None,
+    }
+}
+
+/// TRACE and CONNECT are nginx's 405; a method has capital letters, `-` and `_` (nginx's parser).
+fn check_method(method: &Method) -> Result<(), StatusCode> {
+    if *method == Method::TRACE || *method == Method::CONNECT {
+        return Err(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    let well_formed = method.as_str().bytes().all(|b| b.is_ascii_uppercase() || b == b'-' || b == b'_');
+    if well_formed { Ok(()) } else { Err(StatusCode::BAD_REQUEST) }
+}
+
+struct RequestedHost {
+    /// Lower-case, without port: what is looked up.
+    name: String,
+    /// As sent: what redirects and upstreams are told.
+    sent: String,
+    value: Option<HeaderValue>,
+}
+
+/// The one host of a request. `:authority` or an absolute target wins over `Host` (RFC 9112 §3.2.2), and replaces it.
+fn requested_host(request: &Request) -> Result<RequestedHost, StatusCode> {
+    const BAD: StatusCode = StatusCode::BAD_REQUEST;
+    let mut lines = request.headers().get_all(header::HOST).iter();
+    let line = lines.next();
+    if lines.next().is_some() {
+        return Err(BAD);
+    }
+    let line = line.map(|value| value.to_str().map_err(|_| BAD)).transpose()?;
+    let authority = request.uri().authority().map(|a| a.as_str());
+    if request.version() == Version::HTTP_2
+        && let (Some(a), Some(b)) = (authority, line)
+        && !a.eq_ignore_ascii_case(b)
+    {
+        return Err(BAD);
+    }
+    let Some(sent) = authority.or(line) else {
+        // Only HTTP/1.0 may do without; it meets the default server.
+        let old = request.version() <= Version::HTTP_10;
+        return if old {
+            Ok(RequestedHost { name: String::new(), sent: String::new(), value: None })
+        } else {
+            Err(BAD)
+        };
+    };
+    let parsed = Authority::parse(sent).map_err(|_| BAD)?;
+    let value = HeaderValue::from_str(sent).map_err(|_| BAD)?;
+    Ok(RequestedHost { name: parsed.host.into_owned(), sent: sent.to_owned(), value: Some(value) })
+}
+
+fn sent_target(request: &Request) -> &str {
+    request.uri().path_and_query().map_or("/", |target| target.as_str())
+}
+
+/// The default server answers the health path unless a rule has it (contract §8.3).
+fn is_health(server: &VirtualHost, found: Found, path: &[u8], live: &LocalLive) -> bool {
+    let Some(health) = &server.health_path else { return false };
+    let by_rule = route_index(found).and_then(|i| live.table().route(i)).is_some_and(|r| &*r.labels.path != "/");
+    path == health.as_bytes() && !by_rule
+}
+
+/// The Location of a directory's redirect: absolute without the port, unless asked otherwise (contract §4.2).
+fn slash_location(
+    exchange: &Exchange,
+    policy: &RoutePolicy,
+    host: &RequestedHost,
+    normal: &[u8],
+    query: Option<&str>,
+) -> String {
+    let mut location = String::new();
+    if !policy.relative_redirects {
+        location.push_str(exchange.client.scheme());
+        location.push_str("://");
+        location.push_str(&host.name);
+        if policy.port_in_redirect {
+            location.push(':');
+            location.push_str(&exchange.client.port.to_string());
+        }
+    }
+    path::escape_path(normal, &mut location);
+    location.push('/');
+    if let Some(query) = query {
+        location.push('?');
+        location.push_str(query);
+    }
+    location
+}
+
+fn fill(template: &crate::policy::template::Template, groups: &Groups<'_>) -> Vec<u8> {
+    struct Captures<'a>(&'a Groups<'a>);
+    impl crate::policy::template::Values for Captures<'_> {
+        fn capture(&self, group: usize) -> &[u8] {
+            self.0.get(group)
+        }
+        fn variable(&self, _: crate::policy::template::Variable) -> &str {
+            ""
+        }
+    }
+    template.fill(&Captures(groups))
+}

@@ -1,0 +1,73 @@
+//! New connections to endpoints.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::spawn_local;
+
+use super::Failure;
+use super::pool::Sender;
+use super::tls::ClientTls;
+use crate::proxy::body::RequestBody;
+use crate::proxy::timer::within;
+use crate::proxy::worker::{LocalExecutor, Worker};
+
+/// The most a response's head may take in memory, whatever `proxy-buffer-size` says.
+const MAX_HEAD: usize = 512 * 1024;
+
+/// How an endpoint is to be spoken to.
+#[derive(Clone, Debug)]
+pub struct Transport {
+    pub http2: bool,
+    pub tls: Option<Arc<ClientTls>>,
+}
+
+/// Connects within `limit`, the TLS handshake included.
+pub async fn connect(
+    worker: &std::rc::Rc<Worker>,
+    address: SocketAddr,
+    transport: &Transport,
+    limit: Duration,
+) -> Result<Sender, Failure> {
+    let connecting = async {
+        let stream = TcpStream::connect(address).await.map_err(|_| Failure::Connect)?;
+        let _ = stream.set_nodelay(true);
+        match &transport.tls {
+            None => speak(stream, transport.http2).await,
+            Some(tls) => {
+                let connector = tls.connector.as_ref().ok_or(Failure::Tls)?;
+                let stream = connector.connect(tls.name.clone(), stream).await.map_err(|_| Failure::Tls)?;
+                speak(stream, transport.http2).await
+            }
+        }
+    };
+    within(&worker.timers, limit, connecting).await.unwrap_or(Err(Failure::ConnectTimeout))
+}
+
+async fn speak<S>(stream: S, http2: bool) -> Result<Sender, Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let io = TokioIo::new(stream);
+    if http2 {
+        let mut builder = http2::Builder::new(LocalExecutor);
+        builder.max_header_list_size(MAX_HEAD as u32);
+        let (sender, connection) = builder.handshake::<_, RequestBody>(io).await.map_err(|_| Failure::Connect)?;
+        spawn_local(async move {
+            let _ = connection.await;
+        });
+        return Ok(Sender::Http2(sender));
+    }
+    let mut builder = http1::Builder::new();
+    builder.max_buf_size(MAX_HEAD).max_headers(256);
+    let (sender, connection) = builder.handshake::<_, RequestBody>(io).await.map_err(|_| Failure::Connect)?;
+    spawn_local(async move {
+        let _ = connection.with_upgrades().await;
+    });
+    Ok(Sender::Http1(sender))
+}

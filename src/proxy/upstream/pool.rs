@@ -1,0 +1,218 @@
+//! Idle upstream connections of one worker, by endpoint and transport. They outlive every table (invariant 4).
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::rc::{Rc, Weak};
+
+use hyper::client::conn::{http1, http2};
+use tokio::time::Instant;
+
+use super::connect::Transport;
+use crate::policy::global::UpstreamKeepAlive;
+use crate::proxy::body::RequestBody;
+use crate::proxy::timer::Timers;
+
+/// Endpoints that have a pool; beyond it connections are not kept.
+const MAX_POOLS: usize = 65_536;
+/// Requests at once on one HTTP/2 connection before another is opened.
+const MAX_STREAMS: u32 = 100;
+
+/// The sending half of a connection.
+#[derive(Debug)]
+pub enum Sender {
+    Http1(http1::SendRequest<RequestBody>),
+    Http2(http2::SendRequest<RequestBody>),
+}
+
+/// Connections are shared only when all of this is equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    address: SocketAddr,
+    http2: bool,
+    tls: u64,
+}
+
+impl Key {
+    fn new(address: SocketAddr, transport: &Transport) -> Self {
+        Self { address, http2: transport.http2, tls: transport.tls.as_ref().map_or(0, |tls| tls.id) }
+    }
+}
+
+#[derive(Debug)]
+struct Idle {
+    sender: http1::SendRequest<RequestBody>,
+    life: Life,
+    since: Instant,
+}
+
+#[derive(Debug)]
+struct Shared {
+    sender: http2::SendRequest<RequestBody>,
+    streams: Rc<Cell<u32>>,
+    life: Life,
+    since: Instant,
+}
+
+/// What limits a connection's use.
+#[derive(Clone, Copy, Debug)]
+struct Life {
+    born: Instant,
+    requests: u32,
+}
+
+#[derive(Debug, Default)]
+struct Pool {
+    idle: VecDeque<Idle>,
+    shared: Vec<Shared>,
+}
+
+#[derive(Debug)]
+pub struct Pools {
+    timers: Rc<Timers>,
+    inner: Rc<RefCell<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    pools: HashMap<Key, Pool, foldhash::fast::RandomState>,
+    limits: Option<UpstreamKeepAlive>,
+}
+
+/// A connection in use. Dropped, the connection ends; given back, the next request may have it.
+#[derive(Debug)]
+pub struct Lease {
+    pools: Weak<RefCell<Inner>>,
+    timers: Rc<Timers>,
+    key: Key,
+    life: Life,
+    kind: Leased,
+}
+
+#[derive(Debug)]
+enum Leased {
+    Http1(Option<http1::SendRequest<RequestBody>>),
+    Http2 { sender: http2::SendRequest<RequestBody>, streams: Rc<Cell<u32>> },
+}
+
+impl Pools {
+    pub fn new(timers: Rc<Timers>) -> Self {
+        Self { timers, inner: Rc::default() }
+    }
+
+    /// A connection that is believed to be alive, the most recently used first.
+    pub fn take(&self, address: SocketAddr, transport: &Transport, limits: &UpstreamKeepAlive) -> Option<Lease> {
+        let key = Key::new(address, transport);
+        let mut inner = self.inner.borrow_mut();
+        if inner.limits.as_ref() != Some(limits) {
+            inner.limits = Some(limits.clone());
+        }
+        let now = self.timers.now();
+        let pool = inner.pools.get_mut(&key)?;
+        let lease =
+            |kind, life| Lease { pools: Rc::downgrade(&self.inner), timers: Rc::clone(&self.timers), key, life, kind };
+        while let Some(idle) = pool.idle.pop_back() {
+            if !idle.sender.is_closed() && idle.life.may_go_on(limits, now) {
+                return Some(lease(Leased::Http1(Some(idle.sender)), idle.life));
+            }
+        }
+        let shared = pool.shared.iter_mut().find(|s| !s.sender.is_closed() && s.streams.get() < MAX_STREAMS)?;
+        shared.life.requests += 1;
+        shared.since = now;
+        shared.streams.set(shared.streams.get() + 1);
+        Some(lease(Leased::Http2 { sender: shared.sender.clone(), streams: Rc::clone(&shared.streams) }, shared.life))
+    }
+
+    /// A new connection's lease. One that speaks HTTP/2 is shared at once.
+    pub fn add(&self, address: SocketAddr, transport: &Transport, sender: Sender) -> Lease {
+        let key = Key::new(address, transport);
+        let now = self.timers.now();
+        let life = Life { born: now, requests: 1 };
+        let kind = match sender {
+            Sender::Http1(sender) => Leased::Http1(Some(sender)),
+            Sender::Http2(sender) => {
+                let streams = Rc::new(Cell::new(1));
+                if let Some(pool) = self.inner.borrow_mut().pool(key) {
+                    pool.shared.push(Shared { sender: sender.clone(), streams: Rc::clone(&streams), life, since: now });
+                }
+                Leased::Http2 { sender, streams }
+            }
+        };
+        Lease { pools: Rc::downgrade(&self.inner), timers: Rc::clone(&self.timers), key, life, kind }
+    }
+
+    /// Ends connections that idled or lived too long. Called on every tick; looks at the pools about once a second.
+    pub fn expire(&self) {
+        let now = self.timers.now();
+        let mut inner = self.inner.borrow_mut();
+        let Some(limits) = inner.limits.clone() else { return };
+        let fresh = |since: Instant, life: &Life| {
+            now.saturating_duration_since(since) < limits.idle_timeout && life.may_go_on(&limits, now)
+        };
+        inner.pools.retain(|_, pool| {
+            while pool.idle.front().is_some_and(|i| i.sender.is_closed() || !fresh(i.since, &i.life)) {
+                pool.idle.pop_front();
+            }
+            pool.shared.retain(|s| !s.sender.is_closed() && (s.streams.get() > 0 || fresh(s.since, &s.life)));
+            !(pool.idle.is_empty() && pool.shared.is_empty())
+        });
+    }
+}
+
+impl Inner {
+    fn pool(&mut self, key: Key) -> Option<&mut Pool> {
+        if self.pools.len() >= MAX_POOLS && !self.pools.contains_key(&key) {
+            return None;
+        }
+        Some(self.pools.entry(key).or_default())
+    }
+}
+
+impl Life {
+    fn may_go_on(&self, limits: &UpstreamKeepAlive, now: Instant) -> bool {
+        self.requests < limits.requests && now.saturating_duration_since(self.born) < limits.lifetime
+    }
+}
+
+impl Lease {
+    pub fn sender(&mut self) -> Option<Sending<'_>> {
+        match &mut self.kind {
+            Leased::Http1(sender) => sender.as_mut().map(Sending::Http1),
+            Leased::Http2 { sender, .. } => Some(Sending::Http2(sender)),
+        }
+    }
+
+    /// Puts an HTTP/1 connection back for others. HTTP/2 connections are shared anyway.
+    pub fn give_back(mut self) {
+        let Leased::Http1(sender) = &mut self.kind else { return };
+        let (Some(sender), Some(pools)) = (sender.take(), self.pools.upgrade()) else { return };
+        let mut inner = pools.borrow_mut();
+        let limit = inner.limits.as_ref().map_or(0, |l| l.idle);
+        let life = Life { requests: self.life.requests + 1, ..self.life };
+        let since = self.timers.now();
+        if limit == 0 {
+            return;
+        }
+        if let Some(pool) = inner.pool(self.key) {
+            if pool.idle.len() >= limit {
+                pool.idle.pop_front();
+            }
+            pool.idle.push_back(Idle { sender, life, since });
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Leased::Http2 { streams, .. } = &self.kind {
+            streams.set(streams.get().saturating_sub(1));
+        }
+    }
+}
+
+/// What a request is sent with.
+#[derive(Debug)]
+pub enum Sending<'a> {
+    Http1(&'a mut http1::SendRequest<RequestBody>),
+    Http2(&'a mut http2::SendRequest<RequestBody>),
+}
