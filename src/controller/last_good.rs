@@ -1,0 +1,55 @@
+//! Versions of objects that cannot be taken, held back: the last good version stays in service (contract §9 class A, §12).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::base::diagnostic::Diagnostic;
+use crate::compile::ingress::is_owned;
+use crate::compile::{Memo, Options, admit};
+use crate::snapshot::{Ingress, ObjectKey, Secret, Snapshot};
+
+/// What was last taken of the objects that can be refused.
+#[derive(Debug, Default)]
+pub struct LastGood {
+    ingresses: BTreeMap<ObjectKey, Arc<Ingress>>,
+    secrets: BTreeMap<ObjectKey, Arc<Secret>>,
+}
+
+impl LastGood {
+    /// The snapshot with every refused version replaced by the last good one, or left out when there was none.
+    pub fn admit(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        options: &Options,
+        memo: &mut Memo,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Arc<Snapshot> {
+        let mut admitted = Arc::clone(snapshot);
+        for (key, ingress) in snapshot.ingresses.iter().filter(|(_, i)| is_owned(i, snapshot, options)) {
+            let problems = admit::ingress(key, ingress, &options.annotations, memo);
+            if problems.is_empty() {
+                self.ingresses.insert(key.clone(), Arc::clone(ingress));
+                continue;
+            }
+            diagnostics.extend(problems);
+            let ingresses = &mut Arc::make_mut(&mut admitted).ingresses;
+            match self.ingresses.get(key) {
+                Some(good) => ingresses.insert(key.clone(), Arc::clone(good)),
+                None => ingresses.remove(key),
+            };
+        }
+        for (key, secret) in &snapshot.secrets {
+            let Some(problem) = admit::secret(key, secret, memo) else {
+                self.secrets.insert(key.clone(), Arc::clone(secret));
+                continue;
+            };
+            if let Some(good) = self.secrets.get(key) {
+                diagnostics.push(problem);
+                Arc::make_mut(&mut admitted).secrets.insert(key.clone(), Arc::clone(good));
+            }
+        }
+        self.ingresses.retain(|key, _| snapshot.ingresses.contains_key(key));
+        self.secrets.retain(|key, _| snapshot.secrets.contains_key(key));
+        admitted
+    }
+}

@@ -1,0 +1,171 @@
+//! The process: sockets, workers, the health port, the loop, the end.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{Controller, Status};
+use crate::admin;
+use crate::compile::Options;
+use crate::proxy::access_log::AccessLog;
+use crate::proxy::{Bound, Handle, ListenAddresses, ProxyOptions, generate_certificate};
+use crate::source::{self, SourceError};
+use crate::table::Certificate;
+use crate::telemetry::{Identity, RequestOptions, Telemetry};
+
+/// How a proxy on a directory is to run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub manifests: PathBuf,
+    pub listen: ListenAddresses,
+    pub health: SocketAddr,
+    pub workers: usize,
+    pub ready_file: Option<PathBuf>,
+    pub options: Options,
+    pub identity: Identity,
+    pub requests: RequestOptions,
+    pub per_undefined_host: bool,
+    pub shutdown_grace: Duration,
+    pub post_shutdown_grace: Duration,
+}
+
+/// What keeps the proxy from running. All of it is the user's to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("cannot listen on {0}")]
+    Listen(#[source] io::Error),
+    #[error("cannot listen on the health port {0}: {1}")]
+    Health(SocketAddr, #[source] io::Error),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error("--default-backend-service: there is no Service {0}")]
+    DefaultBackend(crate::snapshot::ObjectKey),
+    #[error("cannot write --ready-file {0}: {1}")]
+    ReadyFile(PathBuf, #[source] io::Error),
+    #[error("the system refused: {0}")]
+    System(#[from] io::Error),
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// Serves until SIGTERM or SIGINT, then drains. `announce` is told the addresses once the proxy serves.
+pub fn run(settings: Settings, announce: impl FnOnce(&Addresses)) -> Result<(), RunError> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("control").enable_all().build()?;
+    runtime.block_on(serve(settings, announce))
+}
+
+/// Where a running proxy listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    pub http: Vec<SocketAddr>,
+    pub https: Vec<SocketAddr>,
+    pub health: SocketAddr,
+}
+
+impl Addresses {
+    /// `{"http": ["…"], "https": ["…"], "healthz": ["…"]}`.
+    pub fn to_json(&self) -> String {
+        let list = |list: &[SocketAddr]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+        serde_json::json!({
+            "http": list(&self.http),
+            "https": list(&self.https),
+            "healthz": list(&[self.health]),
+        })
+        .to_string()
+    }
+}
+
+async fn serve(mut settings: Settings, announce: impl FnOnce(&Addresses)) -> Result<(), RunError> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let internal = |error: prometheus::Error| RunError::Internal(error.to_string());
+    let telemetry = Arc::new(Telemetry::new(settings.identity.clone(), settings.requests.clone()).map_err(internal)?);
+    telemetry.controller.set_build_info(env!("CARGO_PKG_VERSION"), "", "");
+    let log = AccessLog::start(Box::new(io::stdout()), telemetry.controller.access_log_dropped())?;
+    let bound = Bound::bind(&settings.listen, settings.workers).map_err(RunError::Listen)?;
+    let https_port = bound.https.first().map_or(settings.listen.https_port, SocketAddr::port);
+    let options = ProxyOptions { https_port, metrics_per_undefined_host: settings.per_undefined_host };
+    let handle = Handle::new(options, Arc::clone(&telemetry), log.ends());
+    let status = Status::new(Arc::clone(&handle), Arc::clone(&telemetry));
+
+    let health = tokio::net::TcpListener::bind(settings.health).await;
+    let health = health.map_err(|error| RunError::Health(settings.health, error))?;
+    let addresses =
+        Addresses { http: bound.http.clone(), https: bound.https.clone(), health: health.local_addr()? };
+    let admin_ends = CancellationToken::new();
+    let inspect: Arc<dyn admin::Inspect> = Arc::<Status>::clone(&status);
+    let health_path = settings.options.health_path.to_string();
+    let admin = tokio::spawn(admin::serve(health, inspect, health_path, admin_ends.clone()));
+
+    let generated = generate_certificate().map_err(RunError::Internal)?;
+    settings.options.fallback_certificate = Some(Arc::new(Certificate::generated(generated)));
+    let root = settings.manifests.clone();
+    let spawned = tokio::task::spawn_blocking(move || source::spawn(root)).await;
+    let (mut scans, guard) = spawned.map_err(|error| RunError::Internal(error.to_string()))??;
+    let mut controller =
+        Controller::new(settings.options.clone(), Arc::clone(&handle), Arc::clone(&telemetry), Arc::clone(&status));
+    let first = Arc::clone(&scans.borrow_and_update());
+    if let Some(key) = settings.options.default_backend.as_ref().filter(|k| !first.snapshot.services.contains_key(k)) {
+        return Err(RunError::DefaultBackend(key.clone()));
+    }
+    controller.apply(&first);
+    let workers = handle.start(bound)?;
+    tracing::info!(http = ?addresses.http, https = ?addresses.https, healthz = %addresses.health, "serving");
+    if let Some(path) = &settings.ready_file {
+        write_ready(path, &addresses).map_err(|error| RunError::ReadyFile(path.clone(), error))?;
+    }
+    announce(&addresses);
+
+    loop {
+        tokio::select! {
+            changed = scans.changed() => match changed {
+                Ok(()) => {
+                    let scan = Arc::clone(&scans.borrow_and_update());
+                    tokio::task::block_in_place(|| controller.apply(&scan));
+                }
+                Err(_) => return Err(RunError::Internal("the directory's watcher ended".to_owned())),
+            },
+            _ = term.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    drain(&settings, &handle, &status, workers).await;
+    drop(guard);
+    admin_ends.cancel();
+    let _ = admin.await;
+    tokio::task::spawn_blocking(move || log.close()).await.map_err(|e| RunError::Internal(e.to_string()))?;
+    Ok(())
+}
+
+/// SIGTERM: not ready at once, accepting for the grace period, then only what is open (contract §19).
+async fn drain(settings: &Settings, handle: &Handle, status: &Status, workers: Vec<thread::JoinHandle<()>>) {
+    tracing::info!(grace = ?settings.shutdown_grace, "shutting down");
+    status.stop();
+    handle.announce_stop();
+    tokio::time::sleep(settings.shutdown_grace).await;
+    handle.drain();
+    let joined = tokio::task::spawn_blocking(move || {
+        workers.into_iter().for_each(|worker| drop(worker.join()));
+    });
+    let _ = joined.await;
+    tokio::time::sleep(settings.post_shutdown_grace).await;
+}
+
+/// Written beside and renamed, so that who waits for the file never reads half of it.
+fn write_ready(path: &Path, addresses: &Addresses) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, addresses.to_json())?;
+    std::fs::rename(beside, path)
+}
+
+/// Every address, for a port.
+pub fn any(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::from([0, 0, 0, 0]), port)
+}
