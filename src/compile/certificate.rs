@@ -85,8 +85,11 @@ fn value<'a>(secret: &'a Secret, key: &str) -> Result<&'a [u8], String> {
     }
 }
 
+/// A chain (DER, leaf first) and its key.
+pub type ClientIdentity = (Vec<Vec<u8>>, PrivateKey);
+
 /// Certificate chain and key to show to an upstream, or `None` when the Secret has neither.
-pub fn client(secret: &Secret) -> Result<Option<(Vec<Vec<u8>>, PrivateKey)>, String> {
+pub fn client(secret: &Secret) -> Result<Option<ClientIdentity>, String> {
     if !secret.data.contains_key("tls.crt") && !secret.data.contains_key("tls.key") {
         return Ok(None);
     }

@@ -6,6 +6,7 @@ mod dns;
 mod last_good;
 pub mod run;
 mod tell;
+pub mod validate;
 
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -97,8 +97,7 @@ async fn serve(mut settings: Settings, announce: impl FnOnce(&Addresses)) -> Res
 
     let health = tokio::net::TcpListener::bind(settings.health).await;
     let health = health.map_err(|error| RunError::Health(settings.health, error))?;
-    let addresses =
-        Addresses { http: bound.http.clone(), https: bound.https.clone(), health: health.local_addr()? };
+    let addresses = Addresses { http: bound.http.clone(), https: bound.https.clone(), health: health.local_addr()? };
     let admin_ends = CancellationToken::new();
     let inspect: Arc<dyn admin::Inspect> = Arc::<Status>::clone(&status);
     let health_path = settings.options.health_path.to_string();

@@ -123,11 +123,11 @@ impl Rewrite {
         }
         let groups = Groups { path, captures: Some(captures) };
         let mut out = String::with_capacity(path.len() + self.target.len());
-        fill(&self.path, &groups, |bytes, out| escape_path(bytes, out), self.redirect, &mut out);
+        fill(&self.path, &groups, escape_path, self.redirect, &mut out);
         let mut joint = '?';
         if let Some(arguments) = &self.arguments {
             out.push('?');
-            fill(arguments, &groups, |bytes, out| escape_argument(bytes, out), true, &mut out);
+            fill(arguments, &groups, escape_argument, true, &mut out);
             joint = '&';
         }
         if let Some(query) = query.filter(|q| !q.is_empty() && !self.drop_arguments) {

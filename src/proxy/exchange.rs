@@ -47,6 +47,8 @@ pub struct Exchange {
     pub response_head: u64,
     pub body_bytes: u64,
     pub is_health: bool,
+    /// Answered by the server before any location: nginx sends no HSTS then (contract §6 step 3).
+    pub is_app_root: bool,
 }
 
 impl Exchange {
@@ -80,6 +82,7 @@ impl Exchange {
             response_head: 0,
             body_bytes: 0,
             is_health: false,
+            is_app_root: false,
         })
     }
 
@@ -95,6 +98,10 @@ impl Exchange {
 
     fn observe(&self, route: Index) {
         let Some(id) = self.live.live().metrics.get(route as usize) else { return };
+        let undefined = self.live.table().route(route).is_none_or(|r| r.is_default_backend);
+        if undefined && !self.worker.handle.options.metrics_per_undefined_host {
+            return;
+        }
         let upstream = match self.tried.as_slice() {
             [one] => Some(UpstreamTimes {
                 connect: one.connect.map(|d| d.as_secs_f64()),

@@ -1,12 +1,8 @@
 //! CONTENT: an endpoint, a connection, the request, its answer; and another endpoint when that fails.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
@@ -15,22 +11,21 @@ use http::{Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
 use tokio::task::spawn_local;
 
+use super::attempt::{attempt, condition, status_of, was_sent};
 use super::body::{BodyFault, Progress, ProxyBody, RequestBody, Waiting};
-use super::exchange::{Exchange, Tried};
+use super::exchange::Exchange;
 use super::phases::Stopped;
 use super::respond::{self, Answer};
-use super::timer::{Deadline, within};
+use super::timer::within;
 use super::upgrade::Upgrade;
-use super::upstream::connect::{self, Transport};
-use super::upstream::pool::{Lease, Sending};
-use super::upstream::{Failure, balance};
-use super::worker::{LocalLive, Worker};
+use super::upstream::Failure;
+use super::upstream::pool::Lease;
+use super::worker::LocalLive;
 use crate::policy::body::MAX_BUFFERED;
 use crate::policy::headers::{self, NameRules};
-use crate::policy::retry::{Conditions, Failed, RetryPolicy};
+use crate::policy::retry::{Failed, RetryPolicy};
 use crate::policy::upstream::{ConnectionHeader, UpstreamPolicy};
 use crate::table::{Index, Route};
 
@@ -98,7 +93,7 @@ pub async fn forward(
                     continue;
                 }
                 exchange.received = progress.received.get();
-                return answer(exchange, plan, response, lease, progress);
+                return Ok(answer(exchange, plan, response, lease, progress));
             }
             Err(failure) => failure,
         };
@@ -258,181 +253,6 @@ impl crate::policy::template::Values for Facts<'_> {
     }
 }
 
-/// One try: an endpoint, a connection to it, the answer's head.
-async fn attempt(
-    exchange: &mut Exchange,
-    plan: &Plan<'_>,
-    mut request: http::Request<RequestBody>,
-    progress: &Rc<Progress>,
-) -> Result<(Response<Incoming>, Lease), Failure> {
-    let worker = Rc::clone(&exchange.worker);
-    let policy = &plan.route.policy.upstream;
-    let live = plan.live.live();
-    let position = plan.live.next(plan.upstream, || worker.random() as u32);
-    let state = live.upstreams.get(plan.upstream as usize).ok_or(Failure::Connect)?;
-    let tried = |address| exchange.tried.iter().any(|t| t.address == address);
-    let address = balance::pick(&state.endpoints.load(), position, tried).ok_or(Failure::Connect)?;
-    let tls = policy.protocol.is_tls(exchange.client.tls).then(|| plan.route.tls).flatten();
-    let tls = tls.and_then(|index| live.client_tls.get(index as usize)).map(Arc::clone);
-    let transport = Transport { http2: policy.protocol.is_http2(), tls };
-    let began = Instant::now();
-    exchange.tried.push(Tried { address, connect: None, header: None, began, status: None });
-    let keep_alive = &live.table.global.upstream_keep_alive;
-    loop {
-        let pooled = worker.pools.take(address, &transport, keep_alive);
-        let fresh = pooled.is_none();
-        let mut lease = match pooled {
-            Some(lease) => lease,
-            None => {
-                let sender = connect::connect(&worker, address, &transport, policy.timeouts.connect).await;
-                let sender = sender.inspect_err(|failure| note(exchange, status_of(*failure)))?;
-                worker.pools.add(address, &transport, sender)
-            }
-        };
-        if let Some(last) = exchange.tried.last_mut() {
-            last.connect = Some(if fresh { began.elapsed() } else { Duration::ZERO });
-        }
-        match send(&worker, &mut lease, request, progress, plan).await {
-            Ok(response) => {
-                if let Some(last) = exchange.tried.last_mut() {
-                    last.header = Some(began.elapsed());
-                }
-                note(exchange, response.status());
-                check_head(&response, plan)?;
-                return Ok((response, lease));
-            }
-            // Nothing was sent, the pool was out of date: the same endpoint on another connection.
-            Err((Failure::Stale, Some(back))) if !fresh => request = *back,
-            Err((failure, _)) => {
-                note(exchange, status_of(failure));
-                return Err(failure);
-            }
-        }
-    }
-}
-
-fn note(exchange: &mut Exchange, status: StatusCode) {
-    if let Some(last) = exchange.tried.last_mut() {
-        last.status = Some(status.as_u16());
-    }
-}
-
-/// An answer that is larger than `proxy-buffer-size`, or a switch nobody asked for, is a broken one.
-fn check_head(response: &Response<Incoming>, plan: &Plan<'_>) -> Result<(), Failure> {
-    let size: usize = response.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if size + 32 > plan.route.policy.upstream.response_head_limit as usize {
-        return Err(Failure::HeadTooLarge);
-    }
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS
-        && !plan.upgrade.as_ref().is_some_and(|u| u.is_granted_by(response.headers()))
-    {
-        return Err(Failure::Unasked101);
-    }
-    Ok(())
-}
-
-type Unsent = Option<Box<http::Request<RequestBody>>>;
-
-async fn send(
-    worker: &Rc<Worker>,
-    lease: &mut Lease,
-    request: http::Request<RequestBody>,
-    progress: &Rc<Progress>,
-    plan: &Plan<'_>,
-) -> Result<Response<Incoming>, (Failure, Unsent)> {
-    let boxed = |request| Some(Box::new(request));
-    let waiting = Wait { worker, progress, plan };
-    match lease.sender() {
-        None => Err((Failure::Stale, boxed(request))),
-        Some(Sending::Http1(sender)) => match waiting.on(sender.ready()).await {
-            Some(Ok(())) => waiting.head(sender.try_send_request(request)).await,
-            Some(Err(_)) => Err((Failure::Stale, boxed(request))),
-            None => Err((Failure::Timeout, None)),
-        },
-        Some(Sending::Http2(sender)) => match waiting.on(sender.ready()).await {
-            Some(Ok(())) => waiting.head(sender.try_send_request(request)).await,
-            Some(Err(_)) => Err((Failure::Stale, boxed(request))),
-            None => Err((Failure::Timeout, None)),
-        },
-    }
-}
-
-/// Waiting for an upstream while a request's body may still be on its way.
-struct Wait<'a> {
-    worker: &'a Rc<Worker>,
-    progress: &'a Rc<Progress>,
-    plan: &'a Plan<'a>,
-}
-
-impl Wait<'_> {
-    /// The limit on standing still: the client's while its body is awaited, else the upstream's.
-    fn limit(&self) -> Duration {
-        let timeouts = self.plan.route.policy.upstream.timeouts;
-        match self.progress.waiting() {
-            Waiting::Client => self.plan.live.table().global.body_timeout,
-            Waiting::Upstream => timeouts.send,
-            Waiting::Done => timeouts.read,
-        }
-    }
-
-    /// `None` when nothing moved for the limit.
-    async fn on<F: Future>(&self, future: F) -> Option<F::Output> {
-        let mut future = pin!(future);
-        let deadline = Deadline::after(&self.worker.timers, self.limit());
-        let began = self.worker.timers.now();
-        poll_fn(|cx| {
-            if let Poll::Ready(output) = future.as_mut().poll(cx) {
-                return Poll::Ready(Some(output));
-            }
-            while deadline.poll_expired(cx).is_ready() {
-                let waited = self.worker.timers.now().saturating_duration_since(began);
-                let left = self.limit().saturating_sub(self.progress.idle().min(waited));
-                if left.is_zero() {
-                    return Poll::Ready(None);
-                }
-                deadline.reset(left);
-            }
-            Poll::Pending
-        })
-        .await
-    }
-
-    async fn head(
-        &self,
-        sending: impl Future<Output = Result<Response<Incoming>, TrySendError<http::Request<RequestBody>>>>,
-    ) -> Result<Response<Incoming>, (Failure, Unsent)> {
-        match self.on(sending).await {
-            None => Err((Failure::Timeout, None)),
-            Some(Ok(response)) => Ok(response),
-            Some(Err(mut error)) => match error.take_message() {
-                Some(request) => Err((Failure::Stale, Some(Box::new(request)))),
-                None if error.error().is_parse_too_large() => Err((Failure::HeadTooLarge, None)),
-                None if error.error().is_parse() => Err((Failure::Invalid, None)),
-                None => Err((Failure::Broken, None)),
-            },
-        }
-    }
-}
-
-fn condition(failure: Failure) -> Conditions {
-    match failure {
-        Failure::Connect | Failure::Tls | Failure::Stale | Failure::Broken => Conditions::ERROR,
-        Failure::ConnectTimeout | Failure::Timeout => Conditions::TIMEOUT,
-        Failure::Invalid | Failure::HeadTooLarge | Failure::Unasked101 => Conditions::INVALID_HEADER,
-    }
-}
-
-fn was_sent(failure: Failure) -> bool {
-    !matches!(failure, Failure::Connect | Failure::ConnectTimeout | Failure::Tls | Failure::Stale)
-}
-
-fn status_of(failure: Failure) -> StatusCode {
-    match failure {
-        Failure::ConnectTimeout | Failure::Timeout => StatusCode::GATEWAY_TIMEOUT,
-        _ => StatusCode::BAD_GATEWAY,
-    }
-}
-
 /// The answer when no endpoint is left to ask. While the client's own body was awaited, the client is at fault.
 fn gave_up(failure: Failure, progress: &Progress) -> Stopped {
     if failure == Failure::Timeout && progress.waiting() == Waiting::Client {
@@ -457,7 +277,7 @@ fn answer(
     mut response: Response<Incoming>,
     lease: Lease,
     progress: Rc<Progress>,
-) -> Result<Answer, Stopped> {
+) -> Answer {
     let read = plan.route.policy.upstream.timeouts.read;
     let granted = response.headers().get(header::UPGRADE).cloned();
     headers::to_client(response.headers_mut(), &plan.live.table().global.hide_headers);
@@ -470,14 +290,14 @@ fn answer(
         *switched.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *switched.headers_mut() = std::mem::take(response.headers_mut());
         restore_upgrade(switched.headers_mut(), granted);
-        return Ok(switched);
+        return switched;
     }
     let (head, incoming) = response.into_parts();
     let body = ProxyBody::upstream(incoming, lease, progress, read, &exchange.worker.timers);
     let mut answer = Response::new(body);
     *answer.status_mut() = head.status;
     *answer.headers_mut() = head.headers;
-    Ok(answer)
+    answer
 }
 
 fn restore_upgrade(headers: &mut HeaderMap, granted: Option<HeaderValue>) {

@@ -21,7 +21,7 @@ use crate::telemetry::{RouteLabels, Telemetry};
 pub struct ProxyOptions {
     /// The port that https redirects and `X-Forwarded-Port` speak of.
     pub https_port: u16,
-    /// Whether [`RouteLabels::host`] counts requests of host-less rules (`--metrics-per-undefined-host`).
+    /// Count requests that no rule has, under the host `_` (`--metrics-per-undefined-host`).
     pub metrics_per_undefined_host: bool,
 }
 

@@ -16,6 +16,8 @@ use super::respond;
 pub struct Watched<S> {
     inner: S,
     arrived: Arc<AtomicBool>,
+    /// The last head that began names a version that is not HTTP/1: what hyper calls a bad request is 505.
+    other_version: bool,
     page: Option<Page>,
 }
 
@@ -29,7 +31,7 @@ struct Page {
 
 impl<S> Watched<S> {
     pub fn new(inner: S, arrived: Arc<AtomicBool>) -> Self {
-        Self { inner, arrived, page: None }
+        Self { inner, arrived, other_version: false, page: None }
     }
 }
 
@@ -37,8 +39,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
-        if buf.filled().len() > before {
-            self.arrived.store(true, Ordering::Relaxed);
+        if let Some(new) = buf.filled().get(before..).filter(|new| !new.is_empty())
+            && !self.arrived.swap(true, Ordering::Relaxed)
+        {
+            self.other_version = names_other_version(new);
         }
         Poll::Ready(Ok(()))
     }
@@ -60,10 +64,24 @@ impl<S: AsyncWrite + Unpin> Watched<S> {
 
     /// hyper answers what it cannot parse by itself, without a body: nginx's clients get a page.
     fn replace(&mut self, bytes: &[u8]) -> bool {
-        let Some(status) = refusal(bytes) else { return false };
+        let Some(mut status) = refusal(bytes) else { return false };
+        if self.other_version && status == StatusCode::BAD_REQUEST {
+            status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
+        }
         self.page = Some(Page { bytes: respond::raw_page(status), written: 0, stands_for: bytes.len() });
         true
     }
+}
+
+/// Whether a request line ends in `HTTP/` and a digit above 1 (RFC 9110 §15.6.6). HTTP/2's preface does, too, and is never refused.
+fn names_other_version(bytes: &[u8]) -> bool {
+    let end = bytes.iter().position(|b| *b == b'\n').unwrap_or(0);
+    let line = bytes.get(..end).unwrap_or_default().trim_ascii_end();
+    line.rsplit(|b| *b == b' ')
+        .next()
+        .and_then(|version| version.strip_prefix(b"HTTP/"))
+        .and_then(|digits| digits.first())
+        .is_some_and(|major| (b'2'..=b'9').contains(major))
 }
 
 /// The status of an answer that has exactly the headers hyper gives a request it refuses.
@@ -119,6 +137,21 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn versions() {
+        let rows = [
+            ("GET / HTTP/1.1\r\n", false),
+            ("GET / HTTP/2.0\r\nHost: a\r\n", true),
+            ("GET / HTTP/9\n", true),
+            ("GET /HTTP/2 HTTP/1.0\r\n", false),
+            ("GET / HTTP/2.0", false),
+            ("", false),
+        ];
+        for (line, expected) in rows {
+            assert_eq!(names_other_version(line.as_bytes()), expected, "{line:?}");
+        }
+    }
 
     #[test]
     fn only_refusals_are_replaced() {

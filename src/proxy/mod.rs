@@ -4,6 +4,7 @@
 //! between workers is written on the request path. It knows nothing of Kubernetes: [`Handle`] is its only door.
 
 pub mod access_log;
+mod attempt;
 mod body;
 mod connection;
 mod exchange;

@@ -60,7 +60,7 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
         }
     };
     let global = &live.table().global;
-    if let (true, Some(hsts)) = (client.tls, &global.hsts) {
+    if let (true, false, Some(hsts)) = (client.tls, exchange.is_app_root, &global.hsts) {
         answer.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
     let last = worker.handle.is_stopping() || served + 1 >= global.keep_alive_requests;
@@ -113,6 +113,7 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     if let (Some(root), b"/") = (&server.app_root, normal.as_slice()) {
         let location = format!("{}://{}{root}", exchange.client.scheme(), host.sent);
         exchange.route = route_index(server.paths.find(&normal));
+        exchange.is_app_root = true;
         return Err(stop(respond::redirect(StatusCode::FOUND, &location), request));
     }
     let found = server.paths.find(&normal);

@@ -1,0 +1,47 @@
+//! `portcullis validate`: the same compile, its diagnostics, an exit code.
+
+use std::sync::Arc;
+
+use super::last_good::LastGood;
+use crate::base::diagnostic::{Diagnostic, Severity};
+use crate::compile::{self, Memo, Options};
+use crate::source::Scan;
+
+/// What compiling a directory, a file or standard input had to say.
+#[derive(Debug)]
+pub struct Report {
+    /// Sorted, each once.
+    pub diagnostics: Vec<Diagnostic>,
+    pub ingresses: usize,
+    pub hosts: usize,
+    pub routes: usize,
+}
+
+impl Report {
+    /// 0: nothing to mend; 1: something is not served as written; 2: something is not served at all.
+    pub fn exit_code(&self) -> u8 {
+        match self.diagnostics.iter().map(|d| d.severity).max() {
+            Some(Severity::Error) => 2,
+            Some(Severity::Warning) => 1,
+            Some(Severity::Note) | None => 0,
+        }
+    }
+}
+
+/// Compiles a scan as a fresh start of the proxy would.
+pub fn validate(scan: &Scan, options: &Options) -> Report {
+    let mut memo = Memo::default();
+    let mut diagnostics = scan.diagnostics.clone();
+    let admitted = LastGood::default().admit(&Arc::clone(&scan.snapshot), options, &mut memo, &mut diagnostics);
+    let compiled = compile::compile(&admitted, options, &mut memo);
+    diagnostics.extend(compiled.diagnostics);
+    diagnostics
+        .sort_by(|a, b| (&a.origin, b.severity, &a.key, &a.message).cmp(&(&b.origin, a.severity, &b.key, &b.message)));
+    diagnostics.dedup();
+    Report {
+        diagnostics,
+        ingresses: scan.snapshot.ingresses.len(),
+        hosts: compiled.table.virtual_hosts.len(),
+        routes: compiled.table.routes.len(),
+    }
+}

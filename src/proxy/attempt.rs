@@ -1,0 +1,197 @@
+//! One try at one endpoint: the choice, a connection, the request's head and body, the answer's head.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+
+use super::body::{Progress, RequestBody, Waiting};
+use super::exchange::{Exchange, Tried};
+use super::forward::Plan;
+use super::timer::Deadline;
+use super::upstream::connect::{self, Transport};
+use super::upstream::pool::{Lease, Sending};
+use super::upstream::{Failure, balance};
+use super::worker::Worker;
+use crate::policy::retry::Conditions;
+
+/// One try: an endpoint, a connection to it, the answer's head.
+pub async fn attempt(
+    exchange: &mut Exchange,
+    plan: &Plan<'_>,
+    mut request: http::Request<RequestBody>,
+    progress: &Rc<Progress>,
+) -> Result<(Response<Incoming>, Lease), Failure> {
+    let worker = Rc::clone(&exchange.worker);
+    let policy = &plan.route.policy.upstream;
+    let live = plan.live.live();
+    let position = plan.live.next(plan.upstream, || worker.random() as u32);
+    let state = live.upstreams.get(plan.upstream as usize).ok_or(Failure::Connect)?;
+    let tried = |address| exchange.tried.iter().any(|t| t.address == address);
+    let address = balance::pick(&state.endpoints.load(), position, tried).ok_or(Failure::Connect)?;
+    let tls = policy.protocol.is_tls(exchange.client.tls).then_some(plan.route.tls).flatten();
+    let tls = tls.and_then(|index| live.client_tls.get(index as usize)).map(Arc::clone);
+    let transport = Transport { http2: policy.protocol.is_http2(), tls };
+    let began = Instant::now();
+    exchange.tried.push(Tried { address, connect: None, header: None, began, status: None });
+    let keep_alive = &live.table.global.upstream_keep_alive;
+    loop {
+        let pooled = worker.pools.take(address, &transport, keep_alive);
+        let fresh = pooled.is_none();
+        let mut lease = match pooled {
+            Some(lease) => lease,
+            None => {
+                let sender = connect::connect(&worker, address, &transport, policy.timeouts.connect).await;
+                let sender = sender.inspect_err(|failure| note(exchange, status_of(*failure)))?;
+                worker.pools.add(address, &transport, sender)
+            }
+        };
+        if let Some(last) = exchange.tried.last_mut() {
+            last.connect = Some(if fresh { began.elapsed() } else { Duration::ZERO });
+        }
+        match send(&worker, &mut lease, request, progress, plan).await {
+            Ok(response) => {
+                if let Some(last) = exchange.tried.last_mut() {
+                    last.header = Some(began.elapsed());
+                }
+                note(exchange, response.status());
+                check_head(&response, plan)?;
+                return Ok((response, lease));
+            }
+            // Nothing was sent, the pool was out of date: the same endpoint on another connection.
+            Err((Failure::Stale, Some(back))) if !fresh => request = *back,
+            Err((failure, _)) => {
+                note(exchange, status_of(failure));
+                return Err(failure);
+            }
+        }
+    }
+}
+
+fn note(exchange: &mut Exchange, status: StatusCode) {
+    if let Some(last) = exchange.tried.last_mut() {
+        last.status = Some(status.as_u16());
+    }
+}
+
+/// An answer that is larger than `proxy-buffer-size`, or a switch nobody asked for, is a broken one.
+fn check_head(response: &Response<Incoming>, plan: &Plan<'_>) -> Result<(), Failure> {
+    let size: usize = response.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if size + 32 > plan.route.policy.upstream.response_head_limit as usize {
+        return Err(Failure::HeadTooLarge);
+    }
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS
+        && !plan.upgrade.as_ref().is_some_and(|u| u.is_granted_by(response.headers()))
+    {
+        return Err(Failure::Unasked101);
+    }
+    Ok(())
+}
+
+type Unsent = Option<Box<http::Request<RequestBody>>>;
+
+async fn send(
+    worker: &Rc<Worker>,
+    lease: &mut Lease,
+    request: http::Request<RequestBody>,
+    progress: &Rc<Progress>,
+    plan: &Plan<'_>,
+) -> Result<Response<Incoming>, (Failure, Unsent)> {
+    let boxed = |request| Some(Box::new(request));
+    let waiting = Wait { worker, progress, plan };
+    match lease.sender() {
+        None => Err((Failure::Stale, boxed(request))),
+        Some(Sending::Http1(sender)) => match waiting.on(sender.ready()).await {
+            Some(Ok(())) => waiting.head(sender.try_send_request(request)).await,
+            Some(Err(_)) => Err((Failure::Stale, boxed(request))),
+            None => Err((Failure::Timeout, None)),
+        },
+        Some(Sending::Http2(sender)) => match waiting.on(sender.ready()).await {
+            Some(Ok(())) => waiting.head(sender.try_send_request(request)).await,
+            Some(Err(_)) => Err((Failure::Stale, boxed(request))),
+            None => Err((Failure::Timeout, None)),
+        },
+    }
+}
+
+/// Waiting for an upstream while a request's body may still be on its way.
+struct Wait<'a> {
+    worker: &'a Rc<Worker>,
+    progress: &'a Rc<Progress>,
+    plan: &'a Plan<'a>,
+}
+
+impl Wait<'_> {
+    /// The limit on standing still: the client's while its body is awaited, else the upstream's.
+    fn limit(&self) -> Duration {
+        let timeouts = self.plan.route.policy.upstream.timeouts;
+        match self.progress.waiting() {
+            Waiting::Client => self.plan.live.table().global.body_timeout,
+            Waiting::Upstream => timeouts.send,
+            Waiting::Done => timeouts.read,
+        }
+    }
+
+    /// `None` when nothing moved for the limit.
+    async fn on<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        let deadline = Deadline::after(&self.worker.timers, self.limit());
+        let began = self.worker.timers.now();
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
+            }
+            while deadline.poll_expired(cx).is_ready() {
+                let waited = self.worker.timers.now().saturating_duration_since(began);
+                let left = self.limit().saturating_sub(self.progress.idle().min(waited));
+                if left.is_zero() {
+                    return Poll::Ready(None);
+                }
+                deadline.reset(left);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    async fn head(
+        &self,
+        sending: impl Future<Output = Result<Response<Incoming>, TrySendError<http::Request<RequestBody>>>>,
+    ) -> Result<Response<Incoming>, (Failure, Unsent)> {
+        match self.on(sending).await {
+            None => Err((Failure::Timeout, None)),
+            Some(Ok(response)) => Ok(response),
+            Some(Err(mut error)) => match error.take_message() {
+                Some(request) => Err((Failure::Stale, Some(Box::new(request)))),
+                None if error.error().is_parse_too_large() => Err((Failure::HeadTooLarge, None)),
+                None if error.error().is_parse() => Err((Failure::Invalid, None)),
+                None => Err((Failure::Broken, None)),
+            },
+        }
+    }
+}
+
+pub fn condition(failure: Failure) -> Conditions {
+    match failure {
+        Failure::Connect | Failure::Tls | Failure::Stale | Failure::Broken => Conditions::ERROR,
+        Failure::ConnectTimeout | Failure::Timeout => Conditions::TIMEOUT,
+        Failure::Invalid | Failure::HeadTooLarge | Failure::Unasked101 => Conditions::INVALID_HEADER,
+    }
+}
+
+pub fn was_sent(failure: Failure) -> bool {
+    !matches!(failure, Failure::Connect | Failure::ConnectTimeout | Failure::Tls | Failure::Stale)
+}
+
+pub fn status_of(failure: Failure) -> StatusCode {
+    match failure {
+        Failure::ConnectTimeout | Failure::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::BAD_GATEWAY,
+    }
+}

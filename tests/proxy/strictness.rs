@@ -1,0 +1,95 @@
+//! What is refused at the door, and what an upstream never sees.
+
+use crate::kit::{H2, Ingress, Manifests, Proxy, Raw, Upstream};
+
+fn start() -> (Upstream, Manifests, Proxy) {
+    let upstream = Upstream::start("one");
+    let manifests = Manifests::new();
+    manifests.upstream(&upstream).ingress(&Ingress::new("web").rule("a.test", "/", "one"));
+    let proxy = Proxy::start(&manifests, &[]);
+    (upstream, manifests, proxy)
+}
+
+#[test]
+fn malformed_requests_are_refused_with_a_page() {
+    let (upstream, _manifests, proxy) = start();
+    let rows = [
+        ("no Host", "GET / HTTP/1.1\r\n\r\n", 400),
+        ("two Hosts", "GET / HTTP/1.1\r\nHost: a.test\r\nHost: b.test\r\n\r\n", 400),
+        ("Host with userinfo", "GET / HTTP/1.1\r\nHost: u@a.test\r\n\r\n", 400),
+        ("Host with a path", "GET / HTTP/1.1\r\nHost: a.test/x\r\n\r\n", 400),
+        ("two dots", "GET / HTTP/1.1\r\nHost: a..test\r\n\r\n", 400),
+        ("folded header", "GET / HTTP/1.1\r\nHost: a.test\r\nX: a\r\n b\r\n\r\n", 400),
+        ("blank before the colon", "GET / HTTP/1.1\r\nHost: a.test\r\nX : a\r\n\r\n", 400),
+        ("version 2", "GET / HTTP/2.0\r\nHost: a.test\r\n\r\n", 505),
+        ("lower-case method", "get / HTTP/1.1\r\nHost: a.test\r\n\r\n", 400),
+        ("TRACE", "TRACE / HTTP/1.1\r\nHost: a.test\r\n\r\n", 405),
+        ("CONNECT", "CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n\r\n", 405),
+        ("above the root", "GET /../x HTTP/1.1\r\nHost: a.test\r\n\r\n", 400),
+        ("a NUL", "GET /%00 HTTP/1.1\r\nHost: a.test\r\n\r\n", 400),
+        ("two lengths", "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
+        ("a signed length", "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: +1\r\n\r\na", 400),
+    ];
+    for (what, request, status) in rows {
+        let response = Raw::connect(proxy.http()).request(request);
+        assert_eq!(response.status, status, "{what}");
+        assert!(response.text().contains(&format!("<h1>{status} ")), "{what}: {:?}", response.text());
+    }
+    let long = format!("GET / HTTP/1.1\r\nHost: a.test\r\nX: {}\r\n\r\n", "x".repeat(64 * 1024));
+    assert_eq!(Raw::connect(proxy.http()).request(long).status, 431);
+    assert_eq!(upstream.requests(), 0);
+}
+
+#[test]
+fn old_clients_without_a_host_meet_the_default_server() {
+    let (_upstream, _manifests, proxy) = start();
+    assert_eq!(Raw::connect(proxy.http()).request("GET / HTTP/1.0\r\n\r\n").status, 404);
+    let response = Raw::connect(proxy.http()).request("GET / HTTP/1.0\r\nHost: a.test\r\n\r\n");
+    assert_eq!((response.status, response.seen().version.as_str()), (200, "HTTP/1.1"));
+}
+
+#[test]
+fn an_absolute_target_replaces_the_host() {
+    let (_upstream, _manifests, proxy) = start();
+    let response = Raw::connect(proxy.http()).request("GET http://a.test/x?y HTTP/1.1\r\nHost: evil.test\r\n\r\n");
+    let seen = response.seen();
+    assert_eq!(
+        (seen.uri.as_str(), seen.host(), seen.header("x-forwarded-host")),
+        ("/x?y", Some("a.test"), Some("a.test"))
+    );
+}
+
+#[test]
+fn http2_with_another_host_header_is_refused() {
+    let (upstream, _manifests, proxy) = start();
+    let client = H2::connect(proxy.http());
+    assert_eq!(client.request("GET", "a.test", "/", &[("host", "b.test")], b"").status, 400);
+    assert_eq!(upstream.requests(), 0);
+    assert_eq!(client.request("GET", "a.test", "/", &[("host", "a.test")], b"").status, 200);
+}
+
+#[test]
+fn a_second_request_in_a_body_is_never_one() {
+    let (upstream, _manifests, proxy) = start();
+    let inner = "GET /smuggled HTTP/1.1\r\nHost: a.test\r\n\r\n";
+    let rows = [
+        format!(
+            "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: {}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{inner}",
+            5 + inner.len()
+        ),
+        format!(
+            "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: xchunked\r\nContent-Length: 3\r\n\r\nabc{inner}"
+        ),
+        format!("POST / HTTP/1.0\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{inner}"),
+    ];
+    for request in rows {
+        let mut client = Raw::connect(proxy.http());
+        let response = client.request(&request);
+        assert!(response.status == 400 || response.status == 200, "{request:?}: {}", response.status);
+        let _ = client.try_response("GET");
+    }
+    // Pipelined requests are requests of their own; what rode inside a body must not show up with its framing.
+    for seen in upstream.seen() {
+        assert!(seen.header("content-length").is_none() || seen.header("transfer-encoding").is_none(), "{seen:?}");
+    }
+}
