@@ -1,3 +1,5 @@
+//! The health port, asked over a real socket.
+
 use super::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

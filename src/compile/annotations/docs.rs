@@ -106,26 +106,3 @@ fn support(row: &Row) -> String {
         Support::Refused(why) => format!("refused: {why}"),
     }
 }
-
-/// Compares a file under docs/ with what it should be; `PORTCULLIS_BLESS=1` writes it instead.
-#[cfg(test)]
-pub(crate) fn check_committed(name: &str, expected: &str) {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
-    if std::env::var_os("PORTCULLIS_BLESS").is_some() {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, expected).unwrap();
-    }
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(committed == expected, "docs/{name} is out of date: run PORTCULLIS_BLESS=1 cargo test");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn committed_docs() {
-        check_committed("annotations.md", &annotations());
-        check_committed("annotations.schema.json", &annotations_schema());
-    }
-}

@@ -1,3 +1,5 @@
+//! The table read against maps of annotations.
+
 use std::collections::HashSet;
 
 use super::Effect::{Default as Fallback, Deny, Ignored, Reject, Unknown};

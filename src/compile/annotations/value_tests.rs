@@ -1,3 +1,5 @@
+//! Accepted and refused texts of every type.
+
 use std::fmt::Debug;
 
 use super::RetryCondition::{Error, Http503, NonIdempotent, Timeout};

@@ -1,3 +1,5 @@
+//! Lines byte for byte, and an output that is stuck.
+
 use super::*;
 use crate::base::clock::ClockText;
 use http::{Method, Version};

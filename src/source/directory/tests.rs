@@ -1,3 +1,5 @@
+//! Real files in a temporary directory, changed as people and kubelets change them.
+
 use std::fs;
 use std::os::unix::fs::symlink;
 

@@ -1,3 +1,5 @@
+//! Good and bad documents, with the line and words of what is wrong.
+
 use super::*;
 
 fn read(text: &str) -> Result<Manifest, ManifestError> {

@@ -1,3 +1,5 @@
+//! Changes arrive by themselves.
+
 use std::os::unix::fs::symlink;
 
 use tempfile::TempDir;
