@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod base;
 pub mod compile;
+pub mod config;
 pub mod demo;
 pub mod policy;
 pub mod proxy;
