@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod base;
+pub mod cli;
 pub mod compile;
 pub mod config;
 pub mod demo;
