@@ -6,7 +6,9 @@
 
 pub mod admin;
 pub mod base;
+pub mod cli;
 pub mod compile;
+pub mod config;
 pub mod controller;
 pub mod demo;
 pub mod policy;

@@ -1,67 +1,83 @@
-//! temporary
-use portcullis::compile::Options;
-use portcullis::controller::run::*;
-use portcullis::snapshot::ObjectKey;
-use std::collections::HashMap;
+//! The binary: a command line to a command, and its exit code.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use portcullis::cli::{self, Command, Input};
+use portcullis::config::{Loaded, LogFormat};
+use portcullis::controller::{run, settings, validate};
+use portcullis::{demo, source};
+
+/// Memory goes back to the system after a burst of connections, which the system's allocator does not do.
 #[global_allocator]
-static A: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-fn main() {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let mut f: HashMap<String, String> = HashMap::new();
-    let mut a = std::env::args().skip(2).peekable();
-    while let Some(x) = a.next() {
-        let x = x.trim_start_matches('-').to_string();
-        if let Some((k, v)) = x.split_once('=') {
-            f.insert(k.into(), v.into());
-        } else if a.peek().is_some_and(|n| !n.starts_with("--")) {
-            let v = a.next().unwrap();
-            f.insert(x, v);
-        } else {
-            f.insert(x, "true".into());
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Exit codes: 0 done, 1 findings of `validate`, 2 errors.
+fn main() -> ExitCode {
+    let env = |name: &str| std::env::var(name).ok();
+    match cli::parse(std::env::args_os(), &env).map_err(anyhow::Error::from).and_then(execute) {
+        Ok(code) => code,
+        Err(error) => {
+            // {:#} has the causes; standard error may be closed, which is nobody's business here.
+            let _ = writeln!(std::io::stderr(), "portcullis: {error:#}");
+            ExitCode::from(2)
         }
     }
-    let port = |k: &str, d: u16| f.get(k).and_then(|v| v.parse().ok()).unwrap_or(d);
-    let key = |k: &str| f.get(k).and_then(|v| ObjectKey::parse(v, ""));
-    let b = |k: &str| f.get(k).is_some_and(|v| v == "true");
-    let mut o = Options {
-        config_map: key("configmap"),
-        default_certificate: key("default-ssl-certificate"),
-        default_backend: key("default-backend-service"),
-        ..Options::default()
-    };
-    o.watch_without_class = b("watch-ingress-without-class");
-    o.ingress_class_by_name = b("ingress-class-by-name");
-    if let Some(c) = f.get("ingress-class") {
-        o.ingress_class = c.clone();
+}
+
+fn execute(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Version => say(&format!("{}\n", cli::VERSION)),
+        Command::Help(text) => say(&text),
+        Command::Run(loaded) if loaded.print_config => say(&loaded.effective()),
+        Command::Demo(loaded) if loaded.print_config => say(&loaded.effective()),
+        Command::Run(loaded) => {
+            start_log(&loaded);
+            let manifests = loaded.config.manifests.clone().ok_or_else(|| {
+                anyhow::anyhow!("--manifests DIR is missing: this version serves a directory, a cluster is to come")
+            })?;
+            run::run(settings::for_directory(&loaded.config, manifests), |_| {})?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Demo(loaded) => {
+            start_log(&loaded);
+            demo::start_backends()?;
+            let manifests = demo::manifests()?;
+            let shown = manifests.clone();
+            run::run(settings::for_directory(&loaded.config, manifests), |addresses| {
+                let _ = writeln!(std::io::stderr(), "{}", demo::invitation(addresses, &shown));
+            })?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Validate { loaded, input } => {
+            let scan = match &input {
+                Input::Stdin => source::load_once(source::Input::Stdin),
+                Input::Path(path) => source::load_once(source::Input::Path(path)),
+            };
+            let report = validate::validate(&scan, &settings::options(&loaded.config));
+            say(&report.text())?;
+            Ok(ExitCode::from(report.exit_code()))
+        }
     }
-    let s = Settings {
-        manifests: f["manifests"].clone().into(),
-        listen: portcullis::proxy::ListenAddresses {
-            http: f.get("http-address").and_then(|a| a.parse().ok()).into_iter().collect(),
-            https: f.get("https-address").and_then(|a| a.parse().ok()).into_iter().collect(),
-            http_port: port("http-port", 80),
-            https_port: port("https-port", 443),
-        },
-        health: ([127, 0, 0, 1], port("healthz-port", 10254)).into(),
-        workers: 2,
-        ready_file: f.get("ready-file").map(Into::into),
-        options: o,
-        identity: portcullis::telemetry::Identity {
-            namespace: "n".into(),
-            class: "k8s.io/ingress-nginx".into(),
-            pod: "p".into(),
-        },
-        requests: Default::default(),
-        per_undefined_host: false,
-        shutdown_grace: std::time::Duration::from_secs(
-            f.get("shutdown-grace-period").and_then(|v| v.parse().ok()).unwrap_or(0),
-        ),
-        post_shutdown_grace: std::time::Duration::from_secs(
-            f.get("shutdown-grace-period").and_then(|v| v.parse().ok()).unwrap_or(0),
-        ),
-    };
-    if let Err(e) = run(s, |a| eprintln!("{}", a.to_json())) {
-        eprintln!("{e}");
-        std::process::exit(1);
+}
+
+fn say(text: &str) -> anyhow::Result<ExitCode> {
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The log goes to standard error: standard output is the access log's.
+fn start_log(loaded: &Loaded) {
+    let level = loaded.config.effective_log_level();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("{}", level.as_str())));
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal);
+    match loaded.config.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
     }
 }

@@ -3,5 +3,6 @@
 pub mod clock;
 pub mod diagnostic;
 pub mod hostname;
+pub mod nearest;
 pub mod parse;
 pub mod path;

@@ -5,6 +5,7 @@
 mod dns;
 mod last_good;
 pub mod run;
+pub mod settings;
 mod tell;
 pub mod validate;
 

@@ -8,13 +8,14 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Controller, Status};
 use crate::admin;
 use crate::compile::Options;
 use crate::proxy::access_log::AccessLog;
-use crate::proxy::{Bound, Handle, ListenAddresses, ProxyOptions, generate_certificate};
+use crate::proxy::{Bound, Handle, ListenAddresses, ProxyOptions, bind, generate_certificate};
 use crate::source::{self, SourceError};
 use crate::table::Certificate;
 use crate::telemetry::{Identity, RequestOptions, Telemetry};
@@ -24,7 +25,9 @@ use crate::telemetry::{Identity, RequestOptions, Telemetry};
 pub struct Settings {
     pub manifests: PathBuf,
     pub listen: ListenAddresses,
-    pub health: SocketAddr,
+    /// Empty is every address.
+    pub health_addresses: Vec<IpAddr>,
+    pub health_port: u16,
     pub workers: usize,
     pub ready_file: Option<PathBuf>,
     pub options: Options,
@@ -40,8 +43,8 @@ pub struct Settings {
 pub enum RunError {
     #[error("cannot listen on {0}")]
     Listen(#[source] io::Error),
-    #[error("cannot listen on the health port {0}: {1}")]
-    Health(SocketAddr, #[source] io::Error),
+    #[error("cannot listen for health checks on {0}")]
+    Health(#[source] io::Error),
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error("--default-backend-service: there is no Service {0}")]
@@ -66,7 +69,7 @@ pub fn run(settings: Settings, announce: impl FnOnce(&Addresses)) -> Result<(), 
 pub struct Addresses {
     pub http: Vec<SocketAddr>,
     pub https: Vec<SocketAddr>,
-    pub health: SocketAddr,
+    pub health: Vec<SocketAddr>,
 }
 
 impl Addresses {
@@ -76,7 +79,7 @@ impl Addresses {
         serde_json::json!({
             "http": list(&self.http),
             "https": list(&self.https),
-            "healthz": list(&[self.health]),
+            "healthz": list(&self.health),
         })
         .to_string()
     }
@@ -95,13 +98,20 @@ async fn serve(mut settings: Settings, announce: impl FnOnce(&Addresses)) -> Res
     let handle = Handle::new(options, Arc::clone(&telemetry), log.ends());
     let status = Status::new(Arc::clone(&handle), Arc::clone(&telemetry));
 
-    let health = tokio::net::TcpListener::bind(settings.health).await;
-    let health = health.map_err(|error| RunError::Health(settings.health, error))?;
-    let addresses = Addresses { http: bound.http.clone(), https: bound.https.clone(), health: health.local_addr()? };
+    let health = bind(&settings.health_addresses, settings.health_port).map_err(RunError::Health)?;
+    let addresses = Addresses {
+        http: bound.http.clone(),
+        https: bound.https.clone(),
+        health: health.iter().filter_map(|socket| socket.local_addr().ok()).collect(),
+    };
     let admin_ends = CancellationToken::new();
-    let inspect: Arc<dyn admin::Inspect> = Arc::<Status>::clone(&status);
-    let health_path = settings.options.health_path.to_string();
-    let admin = tokio::spawn(admin::serve(health, inspect, health_path, admin_ends.clone()));
+    let mut admin = JoinSet::new();
+    for socket in health {
+        let inspect: Arc<dyn admin::Inspect> = Arc::<Status>::clone(&status);
+        let listener = tokio::net::TcpListener::from_std(socket)?;
+        let path = settings.options.health_path.to_string();
+        admin.spawn(admin::serve(listener, inspect, path, admin_ends.clone()));
+    }
 
     let generated = generate_certificate().map_err(RunError::Internal)?;
     settings.options.fallback_certificate = Some(Arc::new(Certificate::generated(generated)));
@@ -116,7 +126,7 @@ async fn serve(mut settings: Settings, announce: impl FnOnce(&Addresses)) -> Res
     }
     controller.apply(&first);
     let workers = handle.start(bound)?;
-    tracing::info!(http = ?addresses.http, https = ?addresses.https, healthz = %addresses.health, "serving");
+    tracing::info!(http = ?addresses.http, https = ?addresses.https, healthz = ?addresses.health, "serving");
     if let Some(path) = &settings.ready_file {
         write_ready(path, &addresses).map_err(|error| RunError::ReadyFile(path.clone(), error))?;
     }
@@ -138,7 +148,7 @@ async fn serve(mut settings: Settings, announce: impl FnOnce(&Addresses)) -> Res
     drain(&settings, &handle, &status, workers).await;
     drop(guard);
     admin_ends.cancel();
-    let _ = admin.await;
+    admin.join_all().await;
     tokio::task::spawn_blocking(move || log.close()).await.map_err(|e| RunError::Internal(e.to_string()))?;
     Ok(())
 }
@@ -162,9 +172,4 @@ fn write_ready(path: &Path, addresses: &Addresses) -> io::Result<()> {
     let beside = path.with_extension("new");
     std::fs::write(&beside, addresses.to_json())?;
     std::fs::rename(beside, path)
-}
-
-/// Every address, for a port.
-pub fn any(port: u16) -> SocketAddr {
-    SocketAddr::new(IpAddr::from([0, 0, 0, 0]), port)
 }

@@ -18,6 +18,21 @@ pub struct Report {
 }
 
 impl Report {
+    /// The diagnostics, one a line, and what there is.
+    pub fn text(&self) -> String {
+        let mut text: String = self.diagnostics.iter().map(|diagnostic| format!("{diagnostic}\n")).collect();
+        let count = |severity| self.diagnostics.iter().filter(|d| d.severity == severity).count();
+        text.push_str(&format!(
+            "{} Ingresses, {} hosts, {} routes: {} errors, {} warnings\n",
+            self.ingresses,
+            self.hosts,
+            self.routes,
+            count(Severity::Error),
+            count(Severity::Warning),
+        ));
+        text
+    }
+
     /// 0: nothing to mend; 1: something is not served as written; 2: something is not served at all.
     pub fn exit_code(&self) -> u8 {
         match self.diagnostics.iter().map(|d| d.severity).max() {

@@ -65,7 +65,8 @@ pub fn start_backends() -> io::Result<()> {
 /// What to try, with the ports that are really open.
 pub fn invitation(addresses: &Addresses, manifests: &Path) -> String {
     let port = |list: &[SocketAddr]| list.first().map_or(0, SocketAddr::port);
-    let (http, https, health) = (port(&addresses.http), port(&addresses.https), addresses.health);
+    let (http, https, health) =
+        (port(&addresses.http), port(&addresses.https), format!("localhost:{}", port(&addresses.health)));
     let plain = |host: &str, path: &str| format!("curl -i http://{host}.demo.localhost:{http}{path}");
     let tls = |host: &str, path: &str| format!("curl -ik https://{host}.demo.localhost:{https}{path}");
     let rows = [

@@ -54,13 +54,22 @@ fn or_any(list: &[IpAddr]) -> Vec<IpAddr> {
     if list.is_empty() { vec![IpAddr::V6(Ipv6Addr::UNSPECIFIED)] } else { list.to_vec() }
 }
 
+/// One socket an address; no address means every one. Errors name the address.
+pub fn bind(addresses: &[IpAddr], port: u16) -> io::Result<Vec<TcpListener>> {
+    let sockets = or_any(addresses).into_iter().map(|address| bind_all(SocketAddr::new(address, port), 1));
+    sockets
+        .map(|bound| bound.map(|(_, sockets)| sockets))
+        .collect::<io::Result<Vec<_>>>()
+        .map(|all| all.into_iter().flatten().collect())
+}
+
 fn bind_all(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
     let named = |address: SocketAddr, error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
-    let first = match bind(address) {
+    let first = match listen(address) {
         // A host without IPv6 still has every address.
         Err(_) if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
             let v4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port());
-            bind(v4).map_err(|error| named(v4, error))?
+            listen(v4).map_err(|error| named(v4, error))?
         }
         other => other.map_err(|error| named(address, error))?,
     };
@@ -68,12 +77,12 @@ fn bind_all(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<
     let actual = first.local_addr()?;
     let mut sockets = vec![first];
     for _ in 1..workers {
-        sockets.push(bind(actual).map_err(|error| named(actual, error))?);
+        sockets.push(listen(actual).map_err(|error| named(actual, error))?);
     }
     Ok((actual, sockets))
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(!address.ip().is_unspecified())?;

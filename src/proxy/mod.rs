@@ -22,6 +22,6 @@ mod upstream;
 mod worker;
 
 pub use handle::{Handle, ProxyOptions};
-pub use listener::{Bound, ListenAddresses};
+pub use listener::{Bound, ListenAddresses, bind};
 pub use live::Live;
 pub use tls::generate_certificate;

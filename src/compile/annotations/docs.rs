@@ -106,3 +106,19 @@ fn support(row: &Row) -> String {
         Support::Refused(why) => format!("refused: {why}"),
     }
 }
+
+/// The README's table of what is acted on, of annotations and ConfigMap keys.
+pub fn counts_table() -> String {
+    let mut text =
+        String::from("| | full | partial | ignored, with the reason | refused: access control fails closed |\n");
+    text.push_str("| --- | --- | --- | --- | --- |\n");
+    for (name, rows) in [("annotations", super::ROWS), ("ConfigMap keys", crate::compile::configmap::ROWS)] {
+        let count = |is: fn(&Support) -> bool| rows.iter().filter(|row| is(&row.support)).count();
+        let full = count(|s| matches!(s, Support::Full));
+        let partial = count(|s| matches!(s, Support::Partial(_)));
+        let ignored = count(|s| matches!(s, Support::Ignored(_)));
+        let refused = count(|s| matches!(s, Support::Refused(_)));
+        let _ = writeln!(text, "| {name} ({}) | {full} | {partial} | {ignored} | {refused} |", rows.len());
+    }
+    text
+}

@@ -18,7 +18,6 @@ impl ConfigMapSettings {
 
 #[cfg(test)]
 mod tests {
-    use super::super::annotations::docs;
     use super::super::annotations::row::{Effect, Support};
     use super::super::annotations::value::{CommaList, NginxTime, RedirectCode, Seconds, Size};
     use super::*;
@@ -87,10 +86,5 @@ mod tests {
         assert_eq!(ROWS.len(), 208);
         super::super::annotations::tests::check_rows(ROWS);
         assert!(ROWS.iter().all(|row| !matches!(row.support, Support::Refused(_)) || row.access));
-    }
-
-    #[test]
-    fn committed_docs() {
-        docs::check_committed("configmap.md", &docs::configmap());
     }
 }
