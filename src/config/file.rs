@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::Path;
 
 use serde_json::Value;
+use serde_saphyr::{DuplicateKeyPolicy, Error as YamlError};
 
 use super::arguments::{find, unknown};
 use super::error::{ConfigError, Origin};
@@ -27,9 +28,11 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<&'static str, String>, Config
 /// `path` is for the errors.
 pub(super) fn parse(text: &str, path: &Path) -> Result<BTreeMap<&'static str, String>, ConfigError> {
     let failed = |reason: String| ConfigError::File { path: path.display().to_string(), reason };
+    // A snippet of the file may show a key.
+    let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::Error, with_snippet: false };
     // A file of comments only is an empty mapping.
     let map: Option<BTreeMap<String, Value>> =
-        serde_saphyr::from_str(text).map_err(|error| failed(format!("not a mapping of flags to values: {error}")))?;
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| failed(reason(&error)))?;
     let mut values = BTreeMap::new();
     for (name, value) in map.unwrap_or_default() {
         let origin = Origin::File(path.to_owned());
@@ -57,6 +60,16 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<BTreeMap<&'static str, St
         values.insert(row.name, text);
     }
     Ok(values)
+}
+
+/// The library's sentence in one line, without its advice to programmers.
+fn reason(error: &YamlError) -> String {
+    if let (YamlError::DuplicateMappingKey { key: Some(key), .. }, Some(place)) = (error, error.location()) {
+        return format!("line {}: {key} is there twice", place.line());
+    }
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    format!("not a mapping of flags to values: {}", line.strip_prefix("error: ").unwrap_or(line))
 }
 
 fn scalar(value: &Value) -> Option<String> {

@@ -7,6 +7,8 @@ const CLUSTER: &str = "not in this version yet: objects come from a directory";
 const STATUS: &str = "not in this version yet: no status is written";
 const LEADER: &str = "not in this version yet: nothing here needs a leader";
 const ADMISSION: &str = "not in this version yet: there is no admission server";
+const SELECTOR: &str = "not in this version yet: it narrows nothing down, every namespace is looked at";
+const CHAINS: &str = "not in this version yet: chains are served as they are written";
 const STREAMS: &str = "not in this version yet: TCP and UDP services are not served";
 const PASSTHROUGH: &str = "not in this version yet: TLS is always ended here";
 const HISTOGRAMS: &str = "not in this version yet: histograms have fixed buckets";
@@ -40,7 +42,7 @@ flags! {
         /// The one namespace that is looked at; empty is all of them. Excludes --watch-namespace-selector.
         "watch-namespace" watch_namespace: MaybeText = "" Full;
         /// Label selector of the namespaces that are looked at.
-        "watch-namespace-selector": Text = "" Ignored("not in this version yet: it narrows nothing down, every namespace is looked at");
+        "watch-namespace-selector": Text = "" Ignored(SELECTOR);
         /// Leaves out Ingresses that have a default backend.
         "disable-catch-all" disable_catch_all: Bool = "false" Full;
         /// Leaves out Services of type ExternalName.
@@ -62,7 +64,7 @@ flags! {
         /// Passes TLS of some hosts through to their Services.
         "enable-ssl-passthrough": Bool = "false" Ignored(PASSTHROUGH);
         /// Fetches the intermediate certificates that Secrets lack.
-        "enable-ssl-chain-completion": Bool = "false" Ignored("not in this version yet: chains are served as they are written");
+        "enable-ssl-chain-completion": Bool = "false" Ignored(CHAINS);
         /// Prefers endpoints of the own zone.
         "enable-topology-aware-routing": Bool = "false" Ignored("not in this version yet: all endpoints are used");
     }

@@ -238,12 +238,13 @@ fn files_with_errors() {
         ("version: true", "flag --version can only be given as an argument, not in the file F"),
         ("config-file: 1", "unknown flag config-file (file F)"),
         ("- http-port", "flag --config: F: not a mapping of flags to values: "),
-        ("http-port: 1\nhttp-port: 2", "flag --config: F: not a mapping of flags to values: "),
+        ("http-port: 1\nhttp-port: 2", "flag --config: F: line 2: http-port is there twice"),
+        ("http-port: [", "flag --config: F: not a mapping of flags to values: "),
     ];
     for (content, expected) in rows {
         let (_dir, path) = file(content);
         let error = load(&["--config", &path]).unwrap_err().to_string().replace(&path, "F");
-        assert!(error.starts_with(expected), "{content:?}: {error}");
+        assert!(error.starts_with(expected) && !error.contains('\n'), "{content:?}: {error}");
     }
     let missing = load(&["--config=/no/such/file"]).unwrap_err().to_string();
     assert!(missing.starts_with("flag --config: /no/such/file: "), "{missing}");
