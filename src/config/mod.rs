@@ -46,6 +46,9 @@ impl Config {
                 return Err(ConfigError::Exclusive { one, other });
             }
         }
+        if !text("watch-namespace-selector").is_empty() {
+            return Err(ConfigError::Widens { flag: "watch-namespace-selector" });
+        }
         if self.metrics_per_undefined_host && !self.metrics_per_host {
             return Err(ConfigError::Needs { flag: "metrics-per-undefined-host", needs: "metrics-per-host" });
         }

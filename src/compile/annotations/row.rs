@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 use super::value::FromAnnotation;
+use crate::base::nearest::nearest;
 
 /// What a setting applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,11 +149,9 @@ impl Table {
         self.index.get(key).copied()
     }
 
-    /// The known spelling that is nearest to `key`, at most three edits away; the first in table order of equals.
+    /// The known spelling that is nearest to `key`; the first in table order of equals.
     fn nearest(&self, key: &str) -> Option<&'static str> {
-        let spellings = self.rows.iter().flat_map(Row::spellings);
-        let near = spellings.map(|known| (edit_distance(key, known), known)).filter(|(distance, _)| *distance <= 3);
-        near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
+        nearest(key, self.rows.iter().flat_map(Row::spellings))
     }
 }
 
@@ -248,23 +247,6 @@ pub fn put<T: FromAnnotation>(field: &mut Option<T>, text: &str, reading: Readin
     result
 }
 
-/// Levenshtein distance in characters.
-fn edit_distance(a: &str, b: &str) -> usize {
-    // `above` holds the row before: the distances from a's prefix to each prefix of b.
-    let mut above: Vec<usize> = (0..=b.chars().count()).collect();
-    for (row, from) in a.chars().enumerate() {
-        let mut left = row + 1;
-        let mut current = vec![left];
-        for (pair, to) in above.windows(2).zip(b.chars()) {
-            let &[diagonal, up] = pair else { continue };
-            left = (diagonal + usize::from(from != to)).min(up + 1).min(left + 1);
-            current.push(left);
-        }
-        above = current;
-    }
-    above.last().copied().unwrap_or_default()
-}
-
 /// Declares a table of settings and derives from it the struct of raw values, its rows and its reader.
 ///
 /// One row: `[access] "key" | "alias" { field: Type } [Scope Risk OnInvalid] = "default" Support;`, under its doc line.
@@ -348,16 +330,3 @@ macro_rules! maybe {
 }
 
 pub(crate) use {flag, maybe, settings};
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn edit_distances() {
-        let rows = [("", "", 0), ("abc", "abc", 0), ("abc", "", 3), ("", "ab", 2), ("kitten", "sitting", 3)];
-        for (a, b, expected) in rows {
-            assert_eq!(edit_distance(a, b), expected, "{a:?} {b:?}");
-        }
-    }
-}
