@@ -51,7 +51,7 @@ impl<'a> Upstreams<'a> {
             service: service.clone(),
             port,
             cluster_ip: false,
-            external_name: !self.input.options.disable_external_name,
+            external_name: self.input.options.external_names,
         };
         self.push(key, "upstream-default-backend".into(), plan, true, None)
     }
@@ -77,7 +77,7 @@ impl<'a> Upstreams<'a> {
             service: ObjectKey { namespace, name: backend.name.clone() },
             port,
             cluster_ip,
-            external_name: !self.input.options.disable_external_name,
+            external_name: self.input.options.external_names,
         };
         let name = format!("{}-{}-{}", key.namespace, key.service, key.port).into();
         let ingress = item.map(|i| Arc::clone(&i.ingress));
