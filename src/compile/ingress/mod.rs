@@ -61,10 +61,10 @@ pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output
     let owned = owned(input, memo, report);
     let mut upstreams = upstreams::Upstreams::new(input);
     let servers = servers::collect(&owned, &mut upstreams, report);
-    let certificates = tls::select(input, &owned, &servers, memo, report);
+    let mut certificates = tls::select(input, &owned, &servers, memo, report);
     let mut texts = Interner::default();
     let mut routes = locations::Routes::new(input, &owned, &mut texts, report);
-    let hosts = hosts::build(input, servers, &certificates, &mut routes);
+    let hosts = hosts::build(input, servers, &mut certificates, &mut routes);
     let (routes, upstream_tls) = routes.finish();
     let (upstreams, plans, endpoints) = upstreams.finish(report);
     let table = RoutingTable {
