@@ -64,13 +64,16 @@ impl HostTable {
         one_label.copied().or_else(regex).unwrap_or(self.default)
     }
 
-    /// The names that lead to a virtual host besides its own, sorted.
-    pub fn aliases_of(&self, name: &str, hosts: &[super::VirtualHost]) -> Vec<String> {
-        let is_it = |index: &Index| hosts.get(*index as usize).is_some_and(|host| *host.name == *name);
-        let exact = self.exact.iter().filter(|(alias, i)| ***alias != *name && is_it(i)).map(|(a, _)| a.to_string());
-        let deep = self.any_depth.iter().filter(|(_, i)| is_it(i)).map(|(suffix, _)| format!("*.{suffix}"));
-        let mut all: Vec<String> = exact.chain(deep).collect();
-        all.sort();
+    /// The names that lead to each virtual host besides its own, sorted.
+    pub fn aliases(&self, hosts: &[super::VirtualHost]) -> HashMap<Index, Vec<String>> {
+        let is_own = |alias: &str, i: Index| hosts.get(i as usize).is_none_or(|host| *host.name == *alias);
+        let exact = self.exact.iter().filter(|(alias, i)| !is_own(alias, **i)).map(|(a, i)| (*i, a.to_string()));
+        let deep = self.any_depth.iter().map(|(suffix, i)| (*i, format!("*.{suffix}")));
+        let mut all: HashMap<Index, Vec<String>> = HashMap::new();
+        for (index, alias) in exact.chain(deep) {
+            all.entry(index).or_default().push(alias);
+        }
+        all.values_mut().for_each(|list| list.sort());
         all
     }
 

@@ -49,8 +49,8 @@ impl PathTable {
     }
 
     /// The patterns with their routes, in the order in which they were added or are tried.
-    pub fn routes(&self) -> impl Iterator<Item = (String, Index)> {
-        self.listing.iter().map(|(pattern, index)| (pattern.to_string(), *index))
+    pub fn routes(&self) -> impl Iterator<Item = (&str, Index)> {
+        self.listing.iter().map(|(pattern, index)| (&**pattern, *index))
     }
 
     pub fn is_regex(&self) -> bool {

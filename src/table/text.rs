@@ -11,8 +11,9 @@ use crate::policy::upstream::{Protocol, UpstreamPolicy};
 /// Writes the table with the endpoints that belong to it, in the order of hosts and routes.
 pub fn render(table: &RoutingTable, endpoints: &BTreeMap<UpstreamKey, EndpointSet>) -> String {
     let mut out = String::new();
-    for host in &table.virtual_hosts {
-        virtual_host(&mut out, table, host);
+    let aliases = table.hosts.aliases(&table.virtual_hosts);
+    for (index, host) in (0..).zip(&table.virtual_hosts) {
+        virtual_host(&mut out, table, host, aliases.get(&index).map_or(&[], Vec::as_slice));
     }
     for (host, certificate) in table.certificates.entries() {
         let from = if certificate.secret.is_empty() { "generated" } else { &*certificate.secret };
@@ -37,9 +38,9 @@ pub fn render(table: &RoutingTable, endpoints: &BTreeMap<UpstreamKey, EndpointSe
     out
 }
 
-fn virtual_host(out: &mut String, table: &RoutingTable, host: &VirtualHost) {
+fn virtual_host(out: &mut String, table: &RoutingTable, host: &VirtualHost, aliases: &[String]) {
     let _ = write!(out, "host {}", host.name);
-    for alias in table.hosts.aliases_of(&host.name, &table.virtual_hosts) {
+    for alias in aliases {
         let _ = write!(out, " alias={alias}");
     }
     if host.has_certificate {
@@ -54,7 +55,7 @@ fn virtual_host(out: &mut String, table: &RoutingTable, host: &VirtualHost) {
     out.push('\n');
     for (pattern, route) in host.paths.routes() {
         if let Some(route) = table.route(route) {
-            line(out, table, &pattern, route);
+            line(out, table, pattern, route);
         }
     }
 }
