@@ -75,7 +75,7 @@ impl<'a> Routes<'a> {
     pub fn paths(&mut self, host: &str, server: &Server<'_>) -> PathTable {
         let (table, refused) = match self.regex_entries(server) {
             Some(entries) => self.regex(host, &entries),
-            None => self.literal(host, server),
+            None => return self.literal(host, server),
         };
         if refused.is_empty() {
             return table;
@@ -136,7 +136,7 @@ impl<'a> Routes<'a> {
         self.uses_regex(entry.location) || self.rewrites(entry.location, &entry.path)
     }
 
-    fn literal(&mut self, host: &str, server: &Server<'_>) -> (PathTable, Vec<(String, String)>) {
+    fn literal(&mut self, host: &str, server: &Server<'_>) -> PathTable {
         let mut paths = LiteralPaths::default();
         for location in &server.locations {
             let index = self.add(host, location, location.path);
