@@ -217,29 +217,29 @@ enum Patterns {
 impl RegexPaths {
     /// Compiles patterns in order. A pattern that cannot be compiled is returned with its reason and left out.
     pub fn build(paths: &[(String, Index)]) -> (PathTable, Vec<(String, String)>) {
+        let mut texts: Vec<(String, Index)> = paths.iter().map(|(path, index)| (format!("^{path}"), *index)).collect();
         let mut refused = Vec::new();
-        let mut patterns = Vec::new();
-        let mut routes = Vec::new();
-        let mut singles = Vec::new();
-        for (path, index) in paths {
-            let pattern = format!("^{path}");
-            match build_regex(&[&pattern]) {
-                Ok(regex) => {
-                    patterns.push(pattern);
-                    routes.push(*index);
-                    singles.push(regex);
+        // What is accepted together is accepted alone: patterns are built one by one only to find those at fault.
+        let patterns = match together(&texts) {
+            Some(patterns) => patterns,
+            None => {
+                let mut singles = Vec::new();
+                let mut good = Vec::new();
+                for ((path, _), text) in paths.iter().zip(texts) {
+                    match build_regex(&[&text.0]) {
+                        Ok(regex) => {
+                            singles.push(regex);
+                            good.push(text);
+                        }
+                        Err(reason) => refused.push((path.clone(), reason)),
+                    }
                 }
-                Err(reason) => refused.push((path.clone(), reason)),
+                texts = good;
+                together(&texts).unwrap_or(Patterns::Apart(singles))
             }
-        }
-        let all: Vec<&str> = patterns.iter().map(String::as_str).collect();
-        let anchored = all.iter().all(|p| is_anchored(p));
-        let together = if anchored { build_regex(&all) } else { build_overlapping(&all) };
-        let patterns = match together {
-            Ok(regex) => Patterns::Together { regex, anchored },
-            Err(_) => Patterns::Apart(singles),
         };
-        let listing = all.iter().zip(&routes).map(|(p, i)| (format!("~ {p}").into(), *i)).collect();
+        let listing = texts.iter().map(|(text, index)| (format!("~ {text}").into(), *index)).collect();
+        let routes = texts.into_iter().map(|(_, index)| index).collect();
         let regex = Some(Box::new(RegexPaths { patterns, routes }));
         let table = PathTable { regex, listing, ..PathTable::default() };
         (table, refused)
@@ -257,6 +257,14 @@ impl RegexPaths {
         };
         first.and_then(|i| self.routes.get(i)).map_or(Found::Nothing, |&index| Found::Route(index))
     }
+}
+
+/// All patterns in one automaton, or `None` when one cannot be compiled or all together are too large.
+fn together(texts: &[(String, Index)]) -> Option<Patterns> {
+    let all: Vec<&str> = texts.iter().map(|(text, _)| text.as_str()).collect();
+    let anchored = all.iter().all(|p| is_anchored(p));
+    let built = if anchored { build_regex(&all) } else { build_overlapping(&all) };
+    built.ok().map(|regex| Patterns::Together { regex, anchored })
 }
 
 /// Whether a pattern can only match at the start: an alternative such as `^/one|/two` matches anywhere (as in nginx).
