@@ -41,12 +41,12 @@ impl ExternalNames {
 /// Slices by Service, so that ten thousand upstreams do not scan ten thousand slices each.
 #[derive(Debug, Default)]
 pub struct SliceIndex<'a> {
-    by_service: HashMap<(&'a str, &'a str), Vec<&'a EndpointSlice>>,
+    by_service: HashMap<(&'a str, &'a str), Vec<&'a EndpointSlice>, foldhash::fast::RandomState>,
 }
 
 impl<'a> SliceIndex<'a> {
     pub fn new(snapshot: &'a Snapshot) -> Self {
-        let mut by_service: HashMap<_, Vec<_>> = HashMap::new();
+        let mut by_service: HashMap<_, Vec<_>, _> = HashMap::default();
         for (key, slice) in &snapshot.endpoint_slices {
             if let Some(service) = slice.service_name() {
                 by_service.entry((&*key.namespace, service)).or_default().push(&**slice);
@@ -93,9 +93,17 @@ pub fn resolve<'a>(plan: &'a Plan, snapshot: &'a Snapshot, slices: &SliceIndex<'
 /// A port by number, by target port or by name, in the order of the Service (contract §11).
 fn find_port<'a>(service: &'a Service, wanted: &str) -> Option<&'a ServicePort> {
     service.spec.ports.iter().find(|port| {
-        let target = port.target_port.as_ref().map(ToString::to_string);
-        port.port.to_string() == wanted || target.as_deref() == Some(wanted) || port.name == wanted
+        let is_target = || match &port.target_port {
+            Some(IntOrString::Int(number)) => is_number(*number, wanted),
+            Some(IntOrString::String(name)) => **name == *wanted,
+            None => false,
+        };
+        is_number(port.port, wanted) || is_target() || port.name == wanted
     })
+}
+
+fn is_number(number: i32, text: &str) -> bool {
+    itoa::Buffer::new().format(number) == text
 }
 
 fn cluster_ip(service: &Service, wanted: &str) -> Result<EndpointSet, Missing> {
@@ -141,7 +149,7 @@ fn is_dns_name(name: &str) -> bool {
 }
 
 fn from_slices(port: &ServicePort, slices: &[&EndpointSlice]) -> Vec<Endpoint> {
-    let mut seen = HashSet::new();
+    let mut seen = HashSet::with_hasher(foldhash::fast::RandomState::default());
     let mut endpoints = Vec::new();
     for slice in slices {
         let ports = slice_ports(port, slice);

@@ -16,7 +16,12 @@ pub struct Hosts {
     pub virtual_hosts: Vec<VirtualHost>,
 }
 
-pub fn build(input: Input<'_>, servers: Servers, certificates: &mut Certificates, routes: &mut Routes<'_>) -> Hosts {
+pub fn build(
+    input: Input<'_>,
+    servers: Servers<'_>,
+    certificates: &mut Certificates,
+    routes: &mut Routes<'_>,
+) -> Hosts {
     let position = |host: &str| servers.keys().position(|h| h == host);
     let default = position(DEFAULT_SERVER).and_then(|i| Index::try_from(i).ok()).unwrap_or(0);
     let mut table = HostTable::new(default);
@@ -42,7 +47,7 @@ pub fn build(input: Input<'_>, servers: Servers, certificates: &mut Certificates
 }
 
 /// Any Ingress of the host; the first location that has one, in the order in which nginx reads them (contract §5.7).
-fn app_root(server: &Server, routes: &Routes<'_>) -> Option<Arc<str>> {
+fn app_root(server: &Server<'_>, routes: &Routes<'_>) -> Option<Arc<str>> {
     let mut ordered: Vec<_> = server.locations.iter().filter(|l| !l.is_catch_all).collect();
     ordered.sort_by(|a, b| super::locations::nginx_order(a, b));
     ordered
@@ -70,8 +75,8 @@ fn add_aliases(
     table: &mut HostTable,
     index: Index,
     host: &str,
-    server: &Server,
-    servers: &Servers,
+    server: &Server<'_>,
+    servers: &Servers<'_>,
     routes: &mut Routes<'_>,
 ) -> Vec<String> {
     let owners = server.owners.iter().filter_map(|i| routes.owned(*i));

@@ -83,7 +83,15 @@ pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output
 fn ingress_order(a: &Owned, b: &Owned) -> std::cmp::Ordering {
     let age = a.ingress.metadata.created.cmp(&b.ingress.metadata.created);
     // ingress-nginx compares the joined text, in which `/` sorts before letters and digits but after `-` and `.`.
-    age.then_with(|| b.key.to_string().cmp(&a.key.to_string()))
+    age.then_with(|| match a.key.namespace == b.key.namespace {
+        true => b.key.name.cmp(&a.key.name),
+        false => joined(&b.key).cmp(joined(&a.key)),
+    })
+}
+
+/// The bytes of `namespace/name`.
+fn joined(key: &ObjectKey) -> impl Iterator<Item = u8> {
+    key.namespace.bytes().chain([b'/']).chain(key.name.bytes())
 }
 
 fn owned(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Vec<Owned> {
