@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use crate::snapshot::{EndpointSlice, IntOrString, ObjectKey, Service, ServicePort, Snapshot};
-use crate::table::{Endpoint, EndpointSet};
+use crate::table::{DnsName, Endpoint, EndpointSet};
 
 /// How one upstream finds its endpoints: what an Ingress said, with the rest left to the Service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,7 +134,7 @@ fn external_name(plan: &Plan, service: &Service) -> Result<EndpointSet, Missing>
     if name == "localhost" || !is_dns_name(&name) {
         return Err(Missing::ExternalName(name));
     }
-    Ok(EndpointSet::Dns { name: name.into(), port })
+    Ok(EndpointSet::Dns(DnsName { name: name.into(), port, loopback: plan.external_name == ExternalNames::Loopback }))
 }
 
 /// RFC 1123 subdomain.

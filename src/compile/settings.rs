@@ -7,7 +7,7 @@ use super::annotations::value::{HttpVersion, NextUpstream, RetryCondition};
 use super::configmap::ConfigMapSettings;
 use super::report::Report;
 use crate::base::diagnostic::{Reason, Severity};
-use crate::policy::global::{AccessLogPolicy, GlobalPolicy, UpstreamKeepAlive};
+use crate::policy::global::{AccessLogPolicy, GlobalPolicy, UpstreamKeepAlive, UrlPattern};
 use crate::policy::retry::{Conditions, RetryPolicy};
 use crate::policy::upstream::Timeouts;
 use crate::snapshot::Snapshot;
@@ -73,6 +73,13 @@ pub fn resolve(snapshot: &Snapshot, options: &Options, report: &mut Report) -> S
     for problem in problems {
         let reason = Reason::ConfigMapParsingFailed;
         report.object(Severity::Warning, reason, "ConfigMap", &map.metadata, Some(problem.key), problem.message);
+    }
+    for (url, error) in
+        raw.skip_access_log_urls.iter().flat_map(|list| &list.0).filter_map(|u| Some((u, UrlPattern::parse(u).err()?)))
+    {
+        let message = format!("{url:?} is no regex that can be used: {error}; it is left out");
+        let key = Some("skip-access-log-urls".to_owned());
+        report.object(Severity::Warning, Reason::ConfigMapParsingFailed, "ConfigMap", &map.metadata, key, message);
     }
     from_raw(&raw)
 }
@@ -148,7 +155,10 @@ fn global(raw: &ConfigMapSettings) -> GlobalPolicy {
             off: raw.disable_access_log.unwrap_or(log.off),
             json: raw.log_format_escape_json.unwrap_or(log.json),
             default_backend: raw.enable_access_log_for_default_backend.unwrap_or(log.default_backend),
-            skip_urls: raw.skip_access_log_urls.as_ref().map_or(log.skip_urls, |list| list.0.clone().into()),
+            skip_urls: raw
+                .skip_access_log_urls
+                .as_ref()
+                .map_or(log.skip_urls, |list| list.0.iter().filter_map(|url| UrlPattern::parse(url).ok()).collect()),
         },
     }
 }

@@ -1,7 +1,7 @@
 //! ExternalName Services: their names are resolved again and again, each in a task of its own.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use hickory_resolver::TokioResolver;
 use tokio::task::JoinHandle;
 
 use crate::proxy::Handle;
-use crate::table::{Endpoint, EndpointSet, UpstreamKey};
+use crate::table::{DnsName, Endpoint, EndpointSet, UpstreamKey};
 
 /// An answer is used for its time to live, within these bounds; a failure is tried again after the shorter one.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -21,7 +21,7 @@ const MAX_ADDRESSES: usize = 256;
 #[derive(Debug)]
 pub struct Names {
     handle: Arc<Handle>,
-    tasks: HashMap<(UpstreamKey, Arc<str>, u16), JoinHandle<()>>,
+    tasks: HashMap<(UpstreamKey, DnsName), JoinHandle<()>>,
     resolver: Option<Arc<TokioResolver>>,
 }
 
@@ -35,7 +35,7 @@ impl Names {
         let wanted: Vec<_> = endpoints
             .iter()
             .filter_map(|(key, set)| match set {
-                EndpointSet::Dns { name, port } => Some((key.clone(), Arc::clone(name), *port)),
+                EndpointSet::Dns(name) => Some((key.clone(), name.clone())),
                 EndpointSet::Fixed(_) => None,
             })
             .collect();
@@ -74,25 +74,32 @@ impl Drop for Names {
     }
 }
 
+/// Through such an address the proxy's own ports could be reached (contract §11).
+fn is_this_host(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    ip.is_loopback() || ip.is_unspecified()
+}
+
 /// A name that cannot be resolved now keeps the addresses it had.
-async fn follow(resolver: Arc<TokioResolver>, handle: Arc<Handle>, (key, name, port): (UpstreamKey, Arc<str>, u16)) {
+async fn follow(resolver: Arc<TokioResolver>, handle: Arc<Handle>, (key, name): (UpstreamKey, DnsName)) {
     // A final dot keeps the search list out: an external name is absolute.
-    let absolute = format!("{name}.");
+    let absolute = format!("{}.", name.name);
     loop {
         let wait = match resolver.lookup_ip(absolute.as_str()).await {
             Ok(answer) => {
                 let mut list: Vec<Endpoint> = answer
                     .iter()
+                    .filter(|ip| name.loopback || !is_this_host(*ip))
                     .take(MAX_ADDRESSES)
-                    .map(|ip| Endpoint { address: SocketAddr::new(ip, port) })
+                    .map(|ip| Endpoint { address: SocketAddr::new(ip, name.port) })
                     .collect();
                 list.sort_unstable();
                 list.dedup();
-                handle.set_endpoints(&key, list);
+                handle.set_resolved(&key, &name, list);
                 answer.valid_until().saturating_duration_since(Instant::now()).clamp(SHORTEST, LONGEST)
             }
             Err(error) => {
-                tracing::warn!(%name, %error, "an external name cannot be resolved");
+                tracing::warn!(name = %name.name, %error, "an external name cannot be resolved");
                 SHORTEST
             }
         };

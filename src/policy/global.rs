@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
+use regex_automata::meta::Regex;
+
+use super::rewrite::build_regex;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GlobalPolicy {
@@ -43,9 +46,45 @@ pub struct AccessLogPolicy {
     pub off: bool,
     pub json: bool,
     pub default_backend: bool,
-    /// Paths (as sent) that are not logged.
-    pub skip_urls: Arc<[String]>,
+    /// Targets (as sent) that are not logged.
+    pub skip_urls: Arc<[UrlPattern]>,
 }
+
+/// An entry of nginx's `map`: the whole text, or `~regex` anywhere in it (`~*`: whatever the case).
+#[derive(Clone, Debug)]
+pub enum UrlPattern {
+    Exact(String),
+    Regex { text: String, regex: Regex },
+}
+
+impl UrlPattern {
+    /// Errors say what the regex uses that is unknown.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let Some(pattern) = text.strip_prefix('~') else { return Ok(Self::Exact(text.to_owned())) };
+        let (pattern, folds) = pattern.strip_prefix('*').map_or((pattern, false), |p| (p, true));
+        let regex = if folds { build_regex(&[pattern]) } else { build_regex(&[&format!("(?-i){pattern}")]) };
+        Ok(Self::Regex { text: text.to_owned(), regex: regex? })
+    }
+
+    pub fn matches(&self, target: &str) -> bool {
+        match self {
+            Self::Exact(text) => text == target,
+            Self::Regex { regex, .. } => regex.is_match(target),
+        }
+    }
+}
+
+impl PartialEq for UrlPattern {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exact(a), Self::Exact(b)) => a == b,
+            (Self::Regex { text: a, .. }, Self::Regex { text: b, .. }) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for UrlPattern {}
 
 impl Default for GlobalPolicy {
     fn default() -> Self {
@@ -70,5 +109,25 @@ impl Default for GlobalPolicy {
             },
             access_log: AccessLogPolicy::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::UrlPattern;
+
+    #[test]
+    fn url_patterns() {
+        let rows = [
+            ("/a", "/a", true),
+            ("/a", "/a/b", false),
+            ("~^/a", "/a/b?c", true),
+            ("~/B$", "/a/b", false),
+            ("~*/B$", "/a/b", true),
+        ];
+        for (pattern, target, expected) in rows {
+            assert_eq!(UrlPattern::parse(pattern).unwrap().matches(target), expected, "{pattern} {target}");
+        }
+        assert!(UrlPattern::parse("~(?=a)").is_err());
     }
 }

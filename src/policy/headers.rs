@@ -25,11 +25,12 @@ names! {
 }
 
 /// Names that speak about one connection only (RFC 9110 §7.6.1), and `Proxy` (the httpoxy hole).
-const HOP_BY_HOP: [HeaderName; 9] = [
+const HOP_BY_HOP: [HeaderName; 10] = [
     header::CONNECTION,
     KEEP_ALIVE,
     PROXY_CONNECTION,
     header::TE,
+    header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
     header::EXPECT,
@@ -136,7 +137,9 @@ pub fn join_cookies(headers: &mut HeaderMap) {
 /// Removes from an upstream's answer what is about its connection, its `Server` and `Date` (the proxy sets its own),
 /// `X-Pad`, nginx's `X-Accel-*` instructions, and `hidden`.
 pub fn to_client(headers: &mut HeaderMap, hidden: &[HeaderName]) {
-    for name in [header::CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE] {
+    for name in
+        [header::CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, header::TE, header::TRANSFER_ENCODING, header::UPGRADE]
+    {
         headers.remove(name);
     }
     headers.remove(header::SERVER);

@@ -51,7 +51,7 @@ impl Conditions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RetryPolicy {
     pub on: Conditions,
-    /// Attempts in all, the first included; 0 is no limit (bounded by the number of endpoints).
+    /// Attempts in all, the first included; 0 is as many as there are endpoints.
     pub tries: u32,
     /// No further attempt starts after this; zero is no limit.
     pub within: Duration,
@@ -74,13 +74,21 @@ pub struct Failed {
 }
 
 impl RetryPolicy {
+    /// With a number of tries that is one: at most `max`.
+    #[must_use]
+    pub fn bounded(self, endpoints: usize, max: u32) -> Self {
+        let all = u32::try_from(endpoints).unwrap_or(u32::MAX).max(1);
+        let tries = if self.tries == 0 { all } else { self.tries };
+        Self { tries: tries.min(max), ..self }
+    }
+
     /// Whether another endpoint may be asked, after `attempts` attempts that took `elapsed`.
     pub fn again(&self, failed: Failed, method: &Method, attempts: u32, elapsed: Duration) -> bool {
         let safe = !failed.sent || self.on.contains(Conditions::NON_IDEMPOTENT) || !is_non_idempotent(method);
         self.on.contains(failed.condition)
             && safe
             && failed.replayable
-            && (self.tries == 0 || attempts < self.tries)
+            && attempts < self.tries
             && (self.within.is_zero() || elapsed < self.within)
     }
 
@@ -122,7 +130,10 @@ mod tests {
             (default, Failed { replayable: false, ..error }, Method::PUT, 1, false),
             (default, Failed { condition: Conditions::HTTP_502, ..error }, Method::GET, 1, false),
             (RetryPolicy { on: Conditions::NONE, ..default }, error, Method::GET, 1, false),
-            (RetryPolicy { tries: 0, ..default }, error, Method::GET, 50, true),
+            (RetryPolicy { tries: 0, ..default }.bounded(5, 32), error, Method::GET, 4, true),
+            (RetryPolicy { tries: 0, ..default }.bounded(5, 32), error, Method::GET, 5, false),
+            (RetryPolicy { tries: 0, ..default }.bounded(0, 32), error, Method::GET, 1, false),
+            (RetryPolicy { tries: 99, ..default }.bounded(500, 32), error, Method::GET, 32, false),
         ];
         for (policy, failed, method, attempts, expected) in rows {
             assert_eq!(

@@ -1,6 +1,7 @@
 //! One try at one endpoint: the choice, a connection, the request's head and body, the answer's head.
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,57 +22,82 @@ use super::upstream::{Failure, balance};
 use super::worker::Worker;
 use crate::policy::retry::Conditions;
 
+/// A try that failed, and what is needed to try again.
+pub struct Missed {
+    pub failure: Failure,
+    /// The request, when nothing of it was sent: it can be sent elsewhere, whatever its body.
+    pub unsent: Option<Box<http::Request<RequestBody>>>,
+    /// The connection had been used before: nginx does not count such a try.
+    pub reused: bool,
+}
+
 /// One try: an endpoint, a connection to it, the answer's head.
 pub async fn attempt(
     exchange: &mut Exchange,
     plan: &Plan<'_>,
-    mut request: http::Request<RequestBody>,
+    request: http::Request<RequestBody>,
     progress: &Rc<Progress>,
-) -> Result<(Response<Incoming>, Lease), Failure> {
+) -> Result<(Response<Incoming>, Lease), Missed> {
     let worker = Rc::clone(&exchange.worker);
+    let mut request = Box::new(request);
+    let Some((address, transport)) = choose(exchange, plan) else {
+        return Err(Missed { failure: Failure::Connect, unsent: Some(request), reused: false });
+    };
     let policy = &plan.route.policy.upstream;
-    let live = plan.live.live();
-    let position = plan.live.next(plan.upstream, || worker.random() as u32);
-    let state = live.upstreams.get(plan.upstream as usize).ok_or(Failure::Connect)?;
-    let tried = |address| exchange.tried.iter().any(|t| t.address == address);
-    let address = balance::pick(&state.endpoints.load(), position, tried).ok_or(Failure::Connect)?;
-    let tls = policy.protocol.is_tls(exchange.client.tls).then_some(plan.route.tls).flatten();
-    let tls = tls.and_then(|index| live.client_tls.get(index as usize)).map(Arc::clone);
-    let transport = Transport { http2: policy.protocol.is_http2(), tls };
     let began = Instant::now();
     exchange.tried.push(Tried { address, connect: None, header: None, began, failed_after: None, status: None });
-    let keep_alive = &live.table.global.upstream_keep_alive;
+    let keep_alive = &plan.live.table().global.upstream_keep_alive;
     loop {
         let pooled = worker.pools.take(address, &transport, keep_alive);
-        let fresh = pooled.is_none();
+        let reused = pooled.is_some();
         let mut lease = match pooled {
             Some(lease) => lease,
-            None => {
-                let sender = connect::connect(&worker, address, &transport, policy.timeouts.connect).await;
-                let sender = sender.inspect_err(|failure| note_failure(exchange, *failure))?;
-                worker.pools.add(address, &transport, sender)
-            }
+            None => match connect::connect(&worker, address, &transport, policy.timeouts.connect).await {
+                Ok(sender) => worker.pools.add(address, &transport, sender),
+                Err(failure) => {
+                    note_failure(exchange, failure);
+                    return Err(Missed { failure, unsent: Some(request), reused });
+                }
+            },
         };
         if let Some(last) = exchange.tried.last_mut() {
-            last.connect = Some(if fresh { began.elapsed() } else { Duration::ZERO });
+            last.connect = Some(if reused { Duration::ZERO } else { began.elapsed() });
         }
-        match send(&worker, &mut lease, request, progress, plan).await {
+        match send(&worker, &mut lease, *request, progress, plan).await {
             Ok(response) => {
                 if let Some(last) = exchange.tried.last_mut() {
                     last.header = Some(began.elapsed());
                 }
                 note(exchange, response.status());
-                check_head(&response, plan).inspect_err(|failure| note_failure(exchange, *failure))?;
-                return Ok((response, lease));
+                return match check_head(&response, plan) {
+                    Ok(()) => Ok((response, lease)),
+                    Err(failure) => {
+                        note_failure(exchange, failure);
+                        Err(Missed { failure, unsent: None, reused })
+                    }
+                };
             }
             // Nothing was sent, the pool was out of date: the same endpoint on another connection.
-            Err((Failure::Stale, Some(back))) if !fresh => request = *back,
-            Err((failure, _)) => {
+            Err((Failure::Stale, Some(back))) if reused => request = back,
+            Err((failure, unsent)) => {
                 note_failure(exchange, failure);
-                return Err(failure);
+                return Err(Missed { failure, unsent, reused });
             }
         }
     }
+}
+
+/// The next endpoint and how it is spoken to; `None` when there is none any more.
+fn choose(exchange: &Exchange, plan: &Plan<'_>) -> Option<(SocketAddr, Transport)> {
+    let policy = &plan.route.policy.upstream;
+    let live = plan.live.live();
+    let position = plan.live.next(plan.upstream, || exchange.worker.random() as u32);
+    let state = live.upstreams.get(plan.upstream as usize)?;
+    let tried = |address| exchange.tried.iter().any(|t| t.address == address);
+    let address = balance::pick(&state.endpoints.load(), position, tried)?;
+    let tls = policy.protocol.is_tls(exchange.client.tls).then_some(plan.route.tls).flatten();
+    let tls = tls.and_then(|index| live.client_tls.get(index as usize)).map(Arc::clone);
+    Some((address, Transport { http2: policy.protocol.is_http2(), tls }))
 }
 
 fn note(exchange: &mut Exchange, status: StatusCode) {

@@ -1,12 +1,13 @@
 //! Bodies on their way: the request's to the upstream, with what a retry needs; the response's to the client.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use bytes::{Buf as _, Bytes};
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -14,7 +15,6 @@ use tokio::time::Instant;
 use super::exchange::Exchange;
 use super::timer::{Deadline, Timers};
 use super::upstream::pool::Lease;
-use std::time::Duration;
 
 /// Why a body ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +45,8 @@ pub struct Progress {
     waiting: Cell<Waiting>,
     at: Cell<Instant>,
     fault: Cell<Option<BodyFault>>,
+    unread: RefCell<Option<Incoming>>,
+    /// Bytes of the body so far.
     pub received: Cell<u64>,
 }
 
@@ -54,6 +56,7 @@ impl Progress {
             waiting: Cell::new(Waiting::Upstream),
             at: Cell::new(timers.now()),
             fault: Cell::new(None),
+            unread: RefCell::default(),
             received: Cell::new(0),
             timers: Rc::clone(timers),
         })
@@ -77,6 +80,48 @@ impl Progress {
     pub fn fault(&self) -> Option<BodyFault> {
         self.fault.get()
     }
+
+    /// What the client still sends after a fault of its own.
+    pub fn take_unread(&self) -> Option<Incoming> {
+        self.unread.take()
+    }
+}
+
+/// A body read ahead, in pieces worth their bookkeeping: a client may send it byte by byte.
+#[derive(Debug, Default)]
+pub struct Pieces {
+    list: VecDeque<Bytes>,
+    tail: BytesMut,
+    pub size: usize,
+}
+
+/// Smaller pieces are put together.
+const SMALL: usize = 4096;
+
+impl Pieces {
+    pub fn push(&mut self, data: Bytes) {
+        self.size += data.len();
+        if data.len() >= SMALL {
+            self.close_tail();
+            self.list.push_back(data);
+            return;
+        }
+        if self.tail.len() + data.len() > 4 * SMALL {
+            self.close_tail();
+        }
+        self.tail.extend_from_slice(&data);
+    }
+
+    fn close_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.list.push_back(self.tail.split().freeze());
+        }
+    }
+
+    pub fn finish(mut self) -> VecDeque<Bytes> {
+        self.close_tail();
+        self.list
+    }
 }
 
 /// A request's body for one attempt: what was read ahead, then what still comes.
@@ -85,29 +130,75 @@ pub struct RequestBody {
     ready: VecDeque<Bytes>,
     rest: Option<Incoming>,
     limit: Option<u64>,
+    trailers: bool,
     progress: Rc<Progress>,
-    length: Option<u64>,
+    /// Bytes that `Content-Length` promises and that were not handed on yet; `None` sends chunks.
+    left: Option<u64>,
 }
 
 impl RequestBody {
     /// `length` is what `Content-Length` will say; `None` sends chunks.
-    pub fn new(
-        ready: VecDeque<Bytes>,
-        rest: Option<Incoming>,
-        limit: Option<u64>,
-        length: Option<u64>,
-        progress: Rc<Progress>,
-    ) -> Self {
-        if ready.is_empty() && rest.is_none() {
-            progress.note(Waiting::Done);
-        }
-        Self { ready, rest, limit, progress, length }
+    pub fn new(ready: VecDeque<Bytes>, rest: Option<Incoming>, length: Option<u64>, progress: Rc<Progress>) -> Self {
+        progress.note(if ready.is_empty() && rest.is_none() { Waiting::Done } else { Waiting::Upstream });
+        Self { ready, rest, limit: None, trailers: false, progress, left: length }
+    }
+
+    /// Ends the body with a fault when more than `limit` bytes came.
+    pub fn limited(self, limit: Option<u64>) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// Hands trailers on; HTTP/1 upstreams get none (they could be taken for headers that we set).
+    pub fn with_trailers(self, trailers: bool) -> Self {
+        Self { trailers, ..self }
     }
 
     fn fail(&mut self, fault: BodyFault) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         self.progress.fault.set(Some(fault));
-        self.rest = None;
+        self.progress.unread.replace(self.rest.take());
         Poll::Ready(Some(Err(fault)))
+    }
+
+    /// Notes that `bytes` were handed on. hyper may not ask again once a declared length is reached.
+    fn handed_on(&mut self, bytes: usize) {
+        self.left = self.left.map(|left| left.saturating_sub(bytes as u64));
+        let ended = self.ready.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream);
+        let done = ended || self.left == Some(0);
+        self.progress.note(if done { Waiting::Done } else { Waiting::Upstream });
+    }
+
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        loop {
+            let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
+            let frame = match Pin::new(rest).poll_frame(cx) {
+                Poll::Ready(frame) => frame,
+                Poll::Pending => {
+                    self.progress.note(Waiting::Client);
+                    return Poll::Pending;
+                }
+            };
+            match frame {
+                Some(Ok(frame)) => {
+                    if frame.is_trailers() && !self.trailers {
+                        continue;
+                    }
+                    let bytes = frame.data_ref().map_or(0, Bytes::len);
+                    let received = self.progress.received.get() + bytes as u64;
+                    self.progress.received.set(received);
+                    if self.limit.is_some_and(|limit| received > limit) {
+                        return self.fail(BodyFault::TooLarge);
+                    }
+                    self.handed_on(bytes);
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                Some(Err(_)) => return self.fail(BodyFault::Client),
+                None => {
+                    self.rest = None;
+                    self.progress.note(Waiting::Done);
+                    return Poll::Ready(None);
+                }
+            }
+        }
     }
 }
 
@@ -116,36 +207,12 @@ impl Body for RequestBody {
     type Error = BodyFault;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
-        if let Some(bytes) = self.ready.pop_front() {
-            let done = self.ready.is_empty() && self.rest.is_none();
-            self.progress.note(if done { Waiting::Done } else { Waiting::Upstream });
-            return Poll::Ready(Some(Ok(Frame::data(bytes))));
-        }
-        let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
-        let frame = match Pin::new(rest).poll_frame(cx) {
-            Poll::Ready(frame) => frame,
-            Poll::Pending => {
-                self.progress.note(Waiting::Client);
-                return Poll::Pending;
+        match self.ready.pop_front() {
+            Some(bytes) => {
+                self.handed_on(bytes.len());
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-        };
-        match frame {
-            Some(Ok(frame)) => {
-                let received = self.progress.received.get() + frame.data_ref().map_or(0, |d| d.remaining() as u64);
-                self.progress.received.set(received);
-                if self.limit.is_some_and(|limit| received > limit) {
-                    return self.fail(BodyFault::TooLarge);
-                }
-                let ended = self.rest.as_ref().is_none_or(Body::is_end_stream);
-                self.progress.note(if ended { Waiting::Done } else { Waiting::Upstream });
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Some(Err(_)) => self.fail(BodyFault::Client),
-            None => {
-                self.rest = None;
-                self.progress.note(Waiting::Done);
-                Poll::Ready(None)
-            }
+            None => self.poll_rest(cx),
         }
     }
 
@@ -154,8 +221,8 @@ impl Body for RequestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.length {
-            Some(length) => SizeHint::with_exact(length),
+        match self.left {
+            Some(left) => SizeHint::with_exact(left),
             None => SizeHint::default(),
         }
     }

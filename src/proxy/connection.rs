@@ -13,12 +13,14 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
+use hyper::server::conn::{http1, http2};
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
+use super::body::ProxyBody;
 use super::io::{Signs, Watched};
 use super::phases;
 use super::timer::Deadline;
@@ -27,6 +29,8 @@ use crate::telemetry::process::ConnectionState;
 
 /// The largest request head, in bytes (design: hardening 1a).
 const MAX_HEAD: usize = 32 * 1024;
+/// Header lines of a request.
+const MAX_HEADERS: usize = 256;
 /// What a connection that must end gets to finish its last write.
 const CLOSING: Duration = Duration::from_secs(2);
 /// A client that takes nothing of its answer for this long, and at most twice, is let go (nginx's `send_timeout`).
@@ -122,7 +126,8 @@ impl Activity {
     /// What is left of the time this state may last; `None` while a request is in flight and the client takes its
     /// answer. A head that has begun since this was last asked gets its whole time from now.
     fn left(&self, limits: Limits) -> Option<Duration> {
-        if self.in_flight.get() > 0 {
+        // An answer that was handed to hyper may still be on its way after its request has ended.
+        if self.in_flight.get() > 0 || self.signs.blocked.load(Ordering::Relaxed) {
             let writes = self.signs.writes.load(Ordering::Relaxed);
             let same = self.writes_seen.replace(writes) == writes;
             return (same && self.signs.blocked.load(Ordering::Relaxed)).then_some(Duration::ZERO);
@@ -164,7 +169,7 @@ pub async fn serve<S>(worker: Rc<Worker>, stream: S, client: Client, spoken: Spo
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (limits, builder) = settings(&worker, spoken);
+    let settings = Settings::of(&worker);
     let activity = Activity::new(&worker);
     let client = Rc::new(client);
     let service = {
@@ -175,24 +180,58 @@ where
         })
     };
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity.signs)));
-    let connection = pin!(builder.serve_connection_with_upgrades(io, service));
-    let mut ending = Ending { worker, activity, limits, asked: false, deadline: None };
-    ending.run(connection).await;
+    let mut ending = Ending { worker, activity, limits: settings.limits, asked: false, deadline: None };
+    match spoken {
+        Spoken::Either if settings.http2 => {
+            let builder = settings.either();
+            ending.run(pin!(builder.serve_connection_with_upgrades(io, service))).await;
+        }
+        Spoken::Either | Spoken::Http1 => {
+            ending.run(pin!(settings.http1().serve_connection(io, service).with_upgrades())).await;
+        }
+        Spoken::Http2 => ending.run(pin!(settings.http2().serve_connection(io, service))).await,
+    }
 }
 
-fn settings(worker: &Worker, spoken: Spoken) -> (Limits, auto::Builder<LocalExecutor>) {
-    let live = worker.live();
-    let global = &live.table().global;
-    let limits = Limits { head: global.header_timeout, idle: global.keep_alive };
-    let mut builder = auto::Builder::new(LocalExecutor);
-    builder.http1().keep_alive(!global.keep_alive.is_zero()).max_buf_size(MAX_HEAD).half_close(true);
-    builder.http2().max_concurrent_streams(global.http2_max_streams.max(1)).max_header_list_size(MAX_HEAD as u32);
-    let builder = match spoken {
-        Spoken::Either if global.http2 => builder,
-        Spoken::Either | Spoken::Http1 => builder.http1_only(),
-        Spoken::Http2 => builder.http2_only(),
-    };
-    (limits, builder)
+/// What of the table in force when a connection begins holds for all of it.
+struct Settings {
+    limits: Limits,
+    keep_alive: bool,
+    http2: bool,
+    streams: u32,
+}
+
+impl Settings {
+    fn of(worker: &Worker) -> Self {
+        let live = worker.live();
+        let global = &live.table().global;
+        Self {
+            // hyper itself ends a connection that must not be kept; the limit is for those that it keeps.
+            limits: Limits { head: global.header_timeout, idle: global.keep_alive.max(CLOSING) },
+            keep_alive: !global.keep_alive.is_zero(),
+            http2: global.http2,
+            streams: global.http2_max_streams.max(1),
+        }
+    }
+
+    fn http1(&self) -> http1::Builder {
+        let mut builder = http1::Builder::new();
+        builder.keep_alive(self.keep_alive).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
+        builder
+    }
+
+    fn http2(&self) -> http2::Builder<LocalExecutor> {
+        let mut builder = http2::Builder::new(LocalExecutor);
+        builder.max_concurrent_streams(self.streams).max_header_list_size(MAX_HEAD as u32);
+        builder
+    }
+
+    fn either(&self) -> auto::Builder<LocalExecutor> {
+        let mut builder = auto::Builder::new(LocalExecutor);
+        builder.http1().keep_alive(self.keep_alive).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
+        builder.http2().max_concurrent_streams(self.streams).max_header_list_size(MAX_HEAD as u32);
+        builder
+    }
 }
 
 /// Watches a connection's limits beside it.
@@ -205,25 +244,32 @@ struct Ending {
     deadline: Option<Deadline>,
 }
 
-/// What hyper's connection is, as far as it is needed here.
+/// What hyper's connections are, as far as it is needed here.
 trait Graceful: Future {
     fn ask(self: Pin<&mut Self>);
 }
 
-impl<I, S, B> Graceful for auto::UpgradeableConnection<'_, I, S, LocalExecutor>
-where
-    S: hyper::service::Service<http::Request<Incoming>, Response = http::Response<B>>,
-    S::Future: 'static,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    B: hyper::body::Body + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
-    Self: Future,
-{
-    fn ask(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
-    }
+macro_rules! graceful {
+    ($($connection:ty),*) => {$(
+        impl<I, S> Graceful for $connection
+        where
+            S: Service<http::Request<Incoming>, Response = http::Response<ProxyBody>, Error = Infallible>,
+            S::Future: 'static,
+            I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+            Self: Future,
+        {
+            fn ask(self: Pin<&mut Self>) {
+                self.graceful_shutdown();
+            }
+        }
+    )*};
 }
+
+graceful!(
+    auto::UpgradeableConnection<'_, I, S, LocalExecutor>,
+    http1::UpgradeableConnection<I, S>,
+    http2::Connection<I, S, LocalExecutor>
+);
 
 impl Ending {
     async fn run(&mut self, mut connection: Pin<&mut impl Graceful>) {
@@ -245,6 +291,9 @@ impl Ending {
     fn poll_limits(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
         if self.worker.is_draining() && !self.asked {
             self.asked = true;
+            if let Some(deadline) = &self.deadline {
+                deadline.reset(CLOSING);
+            }
             return Poll::Ready(Verdict::Ask);
         }
         let limits = self.limits;

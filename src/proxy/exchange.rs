@@ -1,5 +1,6 @@
 //! One request and its answer, as logs and metrics tell it. It is written when it is dropped, so none is forgotten.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, Uri, Version};
 
 use super::access_log::{Attempt, Format, Record, RequestLine};
+use super::body::Progress;
 use super::connection::{Activity, Client};
 use super::worker::{LocalLive, Worker};
 use crate::policy::headers::X_REQUEST_ID;
@@ -26,6 +28,9 @@ pub struct Tried {
     pub status: Option<u16>,
 }
 
+/// Where a tunnel finds its exchange once the answer is on its way.
+pub type Tunnel = Rc<RefCell<Option<Box<Exchange>>>>;
+
 #[derive(Debug)]
 pub struct Exchange {
     pub worker: Rc<Worker>,
@@ -41,7 +46,12 @@ pub struct Exchange {
     pub request_id: HeaderValue,
     pub host: String,
     head_bytes: u64,
-    pub received: u64,
+    /// The request's body, as far as it came.
+    pub progress: Option<Rc<Progress>>,
+    /// Where the exchange goes when its connection becomes a tunnel: it ends with that.
+    tunnel: Option<Tunnel>,
+    /// The normal form of the path.
+    pub path: Vec<u8>,
     /// The location, once it is found.
     pub route: Option<Index>,
     pub tried: Vec<Tried>,
@@ -77,7 +87,9 @@ impl Exchange {
             referer: headers.get(header::REFERER).cloned(),
             host: String::new(),
             head_bytes: request_head_bytes(request),
-            received: 0,
+            progress: None,
+            tunnel: None,
+            path: Vec::new(),
             route: None,
             tried: Vec::new(),
             status: 0,
@@ -92,6 +104,32 @@ impl Exchange {
     pub fn answered<B>(&mut self, response: &Response<B>) {
         self.status = response.status().as_u16();
         self.response_head = 17 + head_bytes(response.headers());
+    }
+
+    fn received(&self) -> u64 {
+        self.progress.as_ref().map_or(0, |progress| progress.received.get())
+    }
+
+    /// The slot from which a tunnel takes over.
+    pub fn tunnel(&mut self) -> Tunnel {
+        Rc::clone(self.tunnel.get_or_insert_default())
+    }
+
+    /// Notes what went through the tunnel: `received` from the client, `sent` to it.
+    pub fn tunnelled(&mut self, received: u64, sent: u64) {
+        self.head_bytes += received;
+        self.body_bytes = sent;
+    }
+
+    /// Hands the exchange to its tunnel, if it has one.
+    pub fn hand_over(mut self: Box<Self>) -> Option<Box<Self>> {
+        match self.tunnel.take() {
+            Some(slot) if self.status == 101 => {
+                slot.replace(Some(self));
+                None
+            }
+            _ => Some(self),
+        }
     }
 
     pub fn elapsed(&self) -> Duration {
@@ -118,7 +156,7 @@ impl Exchange {
             canary: None,
             request_seconds: self.elapsed().as_secs_f64(),
             upstream,
-            request_bytes: self.head_bytes + self.received,
+            request_bytes: self.head_bytes + self.received(),
             response_bytes: self.response_head + self.body_bytes,
         };
         self.worker.metrics.record(*id, &observation);
@@ -128,9 +166,9 @@ impl Exchange {
         let table = self.live.table();
         let policy = &table.global.access_log;
         let route = self.route.and_then(|index| table.route(index));
-        let path = self.uri.path();
+        let target = self.uri.path_and_query().map_or("", |t| t.as_str());
         let wanted = route.is_none_or(|r| r.policy.access_log) && !self.is_health;
-        if policy.off || !wanted || policy.skip_urls.iter().any(|url| path.starts_with(url.as_str())) {
+        if policy.off || !wanted || policy.skip_urls.iter().any(|url| url.matches(target)) {
             return;
         }
         let name = route.and_then(|r| match r.target {
@@ -144,13 +182,12 @@ impl Exchange {
             .enumerate()
             .map(|(i, tried)| Attempt {
                 addr: tried.address,
-                response_length: (i == last).then_some(self.body_bytes),
+                response_length: (i == last && tried.failed_after.is_none()).then_some(self.body_bytes),
                 response_time: tried.failed_after.unwrap_or_else(|| tried.began.elapsed()),
                 status: tried.status,
             })
             .collect();
         let labels = route.map(|r| &r.labels);
-        let target = self.uri.path_and_query().map_or("", |t| t.as_str());
         let clock = self.worker.clock.borrow();
         let text = |value: &'_ Option<HeaderValue>| value.as_ref().map(|v| v.as_bytes().to_vec());
         let (referer, user_agent) = (text(&self.referer), text(&self.user_agent));
@@ -160,7 +197,7 @@ impl Exchange {
             remote_user: None,
             time: &clock,
             request: Some(RequestLine { method: &self.method, target: target.as_bytes(), version: self.version }),
-            uri: path.as_bytes(),
+            uri: &self.path,
             args: self.uri.query().map(str::as_bytes),
             host: &self.host,
             scheme: self.client.scheme(),
@@ -170,7 +207,7 @@ impl Exchange {
             referer: referer.as_deref(),
             user_agent: user_agent.as_deref(),
             x_forwarded_for: None,
-            request_length: self.head_bytes + self.received,
+            request_length: self.head_bytes + self.received(),
             request_time: self.elapsed(),
             upstream_name: name,
             alternative_upstream_name: Some(""),

@@ -7,14 +7,14 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
-use http::{Response, StatusCode, Uri, Version};
+use http::{Method, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::task::spawn_local;
 
 use super::attempt::{attempt, condition, status_of, was_sent};
-use super::body::{BodyFault, Progress, ProxyBody, RequestBody, Waiting};
+use super::body::{BodyFault, Pieces, Progress, ProxyBody, RequestBody, Waiting};
 use super::exchange::Exchange;
 use super::phases::Stopped;
 use super::respond::{self, Answer};
@@ -50,104 +50,135 @@ struct Held {
     length: Option<u64>,
 }
 
+/// Tries of one request, whatever `proxy-next-upstream-tries` and the number of endpoints say.
+const MAX_TRIES: u32 = 32;
+
 /// Forwards a request; failures are answers too.
 pub async fn forward(
     exchange: &mut Exchange,
-    plan: Plan<'_>,
+    mut plan: Plan<'_>,
     request: http::Request<Incoming>,
 ) -> Result<Answer, Stopped> {
-    let (mut parts, body) = request.into_parts();
+    let (mut parts, mut body) = request.into_parts();
+    if plan.route.policy.upstream.http10 {
+        plan.upgrade = None;
+    }
     let declared = body.size_hint().exact().filter(|_| parts.headers.contains_key(header::CONTENT_LENGTH));
     let progress = Progress::new(&exchange.worker.timers);
-    let mut held = match hold(exchange, &plan, body, declared, &progress).await {
+    exchange.progress = Some(Rc::clone(&progress));
+    let (ready, whole) = match hold(exchange, &plan, &mut body, &progress).await {
         Ok(held) => held,
-        Err(fault) => return Err(refused(fault, None)),
+        Err(fault) => return Err(refused(fault, Some(body))),
     };
+    let length = if whole { Some(ready.iter().map(|b| b.len() as u64).sum()) } else { declared };
+    let mut held = Held { ready, rest: (!whole).then_some(body), length };
     if prepare(exchange, &plan, &mut parts, &held, declared.is_some()).is_none() {
         return Err(Stopped { answer: respond::page(StatusCode::BAD_REQUEST), unread: held.rest });
     }
-    let policy = &plan.route.policy.upstream;
+    let retry = plan.route.policy.upstream.retry.bounded(endpoints(&plan), MAX_TRIES);
     let began = Instant::now();
+    let mut unsent: Option<Box<http::Request<RequestBody>>> = None;
     let mut attempts = 0;
-    loop {
+    for _ in 0..MAX_TRIES {
         let replayable = held.rest.is_none();
-        let body = RequestBody::new(
-            held.ready.clone(),
-            held.rest.take(),
-            plan.route.policy.body_limit,
-            held.length,
-            Rc::clone(&progress),
-        );
-        let mut outgoing = http::Request::new(body);
-        *outgoing.method_mut() = parts.method.clone();
-        *outgoing.uri_mut() = parts.uri.clone();
-        *outgoing.version_mut() = parts.version;
-        *outgoing.headers_mut() = parts.headers.clone();
+        let outgoing = match unsent.take() {
+            Some(request) => *request,
+            None => build(&parts, &mut held, &plan, &progress),
+        };
         attempts += 1;
-        let failure = match attempt(exchange, &plan, outgoing, &progress).await {
+        let missed = match attempt(exchange, &plan, outgoing, &progress).await {
             Ok((response, lease)) => {
-                let condition =
-                    RetryPolicy::status_condition(response.status()).filter(|c| policy.retry.on.contains(*c));
+                let condition = RetryPolicy::status_condition(response.status()).filter(|c| retry.on.contains(*c));
                 let failed = condition.map(|condition| Failed { condition, sent: true, replayable });
-                if failed.is_some_and(|f| policy.retry.again(f, &parts.method, attempts, began.elapsed())) {
+                if failed.is_some_and(|f| retry.again(f, &parts.method, attempts, began.elapsed())) {
                     continue;
                 }
-                exchange.received = progress.received.get();
-                return Ok(answer(exchange, plan, response, lease, progress));
+                return Ok(answer(exchange, plan, response, lease, &parts.method));
             }
-            Err(failure) => failure,
+            Err(missed) => missed,
         };
-        exchange.received = progress.received.get();
         if let Some(fault) = progress.fault() {
-            return Err(refused(fault, None));
+            return Err(refused(fault, progress.take_unread()));
         }
+        let failure = missed.failure;
+        if missed.reused {
+            // A connection that idled too long says nothing of its endpoint: nginx gives such a try back.
+            attempts -= 1;
+        }
+        let replayable = replayable || missed.unsent.is_some();
         let failed = Failed { condition: condition(failure), sent: was_sent(failure), replayable };
-        if !policy.retry.again(failed, &parts.method, attempts, began.elapsed()) {
+        if !retry.again(failed, &parts.method, attempts, began.elapsed()) {
             return Err(gave_up(failure, &progress));
         }
+        unsent = missed.unsent;
     }
+    Err(Stopped { answer: respond::page(StatusCode::BAD_GATEWAY), unread: None })
 }
 
-/// Reads a request's body ahead when buffering asks for it: all of it, or the first [`MAX_BUFFERED`] bytes.
+fn endpoints(plan: &Plan<'_>) -> usize {
+    plan.live.live().upstreams.get(plan.upstream as usize).map_or(0, |state| state.endpoints.load().len())
+}
+
+fn build(
+    parts: &http::request::Parts,
+    held: &mut Held,
+    plan: &Plan<'_>,
+    progress: &Rc<Progress>,
+) -> http::Request<RequestBody> {
+    let policy = &plan.route.policy;
+    let body = RequestBody::new(held.ready.clone(), held.rest.take(), held.length, Rc::clone(progress))
+        .limited(policy.body_limit)
+        .with_trailers(policy.upstream.protocol.is_http2());
+    let mut request = http::Request::new(body);
+    *request.method_mut() = parts.method.clone();
+    *request.uri_mut() = parts.uri.clone();
+    *request.version_mut() = parts.version;
+    *request.headers_mut() = parts.headers.clone();
+    request
+}
+
+/// Reads a request's body ahead when buffering asks for it: all of it, or the first [`MAX_BUFFERED`] bytes. Whether it
+/// is all.
 async fn hold(
     exchange: &Exchange,
     plan: &Plan<'_>,
-    mut body: Incoming,
-    declared: Option<u64>,
+    body: &mut Incoming,
     progress: &Rc<Progress>,
-) -> Result<Held, BodyFault> {
+) -> Result<(VecDeque<Bytes>, bool), BodyFault> {
     let policy = &plan.route.policy;
+    let mut ready = Pieces::default();
     if body.is_end_stream() {
-        return Ok(Held { ready: VecDeque::new(), rest: None, length: Some(0) });
+        return Ok((ready.finish(), true));
     }
     let streams = policy.upstream.protocol.is_http2() || !policy.upstream.request_buffering;
     if plan.upgrade.is_some() || (streams && !policy.upstream.http10) {
-        return Ok(Held { ready: VecDeque::new(), rest: Some(body), length: declared });
+        return Ok((ready.finish(), false));
     }
     let limit = plan.live.table().global.body_timeout;
-    let mut ready = VecDeque::new();
-    let mut size: u64 = 0;
-    while (size as usize) < MAX_BUFFERED {
+    while ready.size < MAX_BUFFERED {
         let next = within(&exchange.worker.timers, limit, body.frame()).await.ok_or(BodyFault::Timeout)?;
         match next {
-            None => return Ok(Held { ready, rest: None, length: Some(size) }),
+            None => return Ok((ready.finish(), true)),
             Some(Err(_)) => return Err(BodyFault::Client),
             Some(Ok(frame)) => {
                 // Trailers of a request are dropped: nginx has none.
                 let Ok(data) = frame.into_data() else { continue };
-                size += data.len() as u64;
-                progress.received.set(size);
-                if policy.body_limit.is_some_and(|limit| size > limit) {
+                ready.push(data);
+                progress.received.set(ready.size as u64);
+                if policy.body_limit.is_some_and(|limit| ready.size as u64 > limit) {
                     return Err(BodyFault::TooLarge);
                 }
-                ready.push_back(data);
             }
         }
         if body.is_end_stream() {
-            return Ok(Held { ready, rest: None, length: Some(size) });
+            return Ok((ready.finish(), true));
         }
     }
-    Ok(Held { ready, rest: Some(body), length: declared })
+    // HTTP/1.0 has no way to say where a body of unknown length ends.
+    if policy.upstream.http10 && body.size_hint().exact().is_none() {
+        return Err(BodyFault::TooLarge);
+    }
+    Ok((ready.finish(), false))
 }
 
 /// Turns the client's head into the upstream's. `None`: the rewritten target or the host cannot be sent.
@@ -172,8 +203,16 @@ fn prepare(
     };
     let rules = NameRules { drop_invalid: global.drop_invalid_headers, underscores: global.underscores_in_headers };
     headers::to_upstream(&mut parts.headers, client, rules);
-    if let Some(length) = held.length.filter(|length| *length > 0 || declared) {
-        parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    match held.length {
+        Some(length) if length > 0 || declared => {
+            parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        Some(_) => {}
+        // hyper sends no body with methods that usually have none, unless it is told.
+        None if !policy.protocol.is_http2() => {
+            parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        None => {}
     }
     if let Some(prefix) = plan.prefix.as_ref().and_then(|p| HeaderValue::from_bytes(p).ok()) {
         parts.headers.insert(headers::X_FORWARDED_PREFIX, prefix);
@@ -272,32 +311,55 @@ fn refused(fault: BodyFault, unread: Option<Incoming>) -> Stopped {
 
 /// The upstream's answer as the client gets it.
 fn answer(
-    exchange: &Exchange,
+    exchange: &mut Exchange,
     plan: Plan<'_>,
     mut response: Response<Incoming>,
     lease: Lease,
-    progress: Rc<Progress>,
+    method: &Method,
 ) -> Answer {
     let read = plan.route.policy.upstream.timeouts.read;
     let granted = response.headers().get(header::UPGRADE).cloned();
     headers::to_client(response.headers_mut(), &plan.live.table().global.hide_headers);
+    let tunnel = exchange.tunnel();
     if response.status() == StatusCode::SWITCHING_PROTOCOLS
         && let Some(upgrade) = plan.upgrade
     {
         let upstream = hyper::upgrade::on(&mut response);
-        spawn_local(upgrade.tunnel(Rc::clone(&exchange.worker), upstream, read));
+        spawn_local(upgrade.tunnel(Rc::clone(&exchange.worker), upstream, read, tunnel));
         let mut switched = Response::new(ProxyBody::full(Bytes::new()));
         *switched.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *switched.headers_mut() = std::mem::take(response.headers_mut());
         restore_upgrade(switched.headers_mut(), granted);
         return switched;
     }
-    let (head, incoming) = response.into_parts();
-    let body = ProxyBody::upstream(incoming, lease, progress, read, &exchange.worker.timers);
+    let (mut head, incoming) = response.into_parts();
+    set_length(&mut head.headers, head.status, method, &incoming);
+    let timers = &exchange.worker.timers;
+    let progress = exchange.progress.clone().unwrap_or_else(|| Progress::new(timers));
+    let body = ProxyBody::upstream(incoming, lease, progress, read, timers);
     let mut answer = Response::new(body);
     *answer.status_mut() = head.status;
     *answer.headers_mut() = head.headers;
     answer
+}
+
+/// A body is framed as it was read, whatever the upstream's headers say besides. Where there is no body,
+/// `Content-Length` says what there would be (RFC 9110 §8.6), if it is one number.
+fn set_length(headers: &mut HeaderMap, status: StatusCode, method: &Method, body: &Incoming) {
+    if method == Method::HEAD || status == StatusCode::NOT_MODIFIED {
+        let mut lines = headers.get_all(header::CONTENT_LENGTH).iter();
+        let one = lines.next().is_some_and(|value| value.to_str().is_ok_and(|v| v.parse::<u64>().is_ok()));
+        if !one || lines.next().is_some() {
+            headers.remove(header::CONTENT_LENGTH);
+        }
+        return;
+    }
+    match body.size_hint().exact() {
+        Some(length) if status != StatusCode::NO_CONTENT => {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length))
+        }
+        _ => headers.remove(header::CONTENT_LENGTH),
+    };
 }
 
 fn restore_upgrade(headers: &mut HeaderMap, granted: Option<HeaderValue>) {

@@ -11,9 +11,9 @@ use super::access_log::LogEnds;
 use super::listener::Bound;
 use super::live::{Live, UpstreamState};
 use super::upstream::tls::ClientTls;
-use super::worker;
+use super::{tls, worker};
 use crate::policy::upstream::UpstreamTls;
-use crate::table::{Endpoint, EndpointSet, RoutingTable, UpstreamKey};
+use crate::table::{DnsName, Endpoint, EndpointSet, RoutingTable, UpstreamKey};
 use crate::telemetry::{RouteLabels, Telemetry};
 
 /// What does not change while the proxy runs.
@@ -29,6 +29,7 @@ pub struct ProxyOptions {
 #[derive(Debug)]
 pub struct Handle {
     pub(super) live: Arc<ArcSwap<Live>>,
+    pub(super) tls: tls::Acceptor,
     pub(super) options: ProxyOptions,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) access_log: LogEnds,
@@ -48,8 +49,10 @@ struct Installed {
 
 impl Handle {
     pub fn new(options: ProxyOptions, telemetry: Arc<Telemetry>, access_log: LogEnds) -> Arc<Self> {
+        let live = Arc::new(ArcSwap::from_pointee(Live::empty()));
         Arc::new(Self {
-            live: Arc::new(ArcSwap::from_pointee(Live::empty())),
+            tls: tls::Acceptor::new(&live),
+            live,
             options,
             telemetry,
             access_log,
@@ -66,7 +69,7 @@ impl Handle {
 
     /// Puts a table in force with its endpoints. Requests that have begun end with the table they met.
     ///
-    /// Endpoints of a DNS name stay as they are until [`Self::set_endpoints`] brings new ones.
+    /// Endpoints of a DNS name stay as they are until [`Self::set_resolved`] brings new ones.
     pub fn install(&self, table: RoutingTable, endpoints: &BTreeMap<UpstreamKey, EndpointSet>) -> Arc<Live> {
         let mut installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
         let upstreams: Vec<_> = table
@@ -101,10 +104,12 @@ impl Handle {
         table.routes.iter().map(|route| requests.route(labels(route))).collect()
     }
 
-    /// Swaps one upstream's endpoints; the table stays. An upstream that the table does not have is left alone.
-    pub fn set_endpoints(&self, key: &UpstreamKey, endpoints: Vec<Endpoint>) {
+    /// Swaps the endpoints of an upstream that has a DNS name; the table stays. An upstream that has another source
+    /// by now, or that the table does not have, is left alone.
+    pub fn set_resolved(&self, key: &UpstreamKey, name: &DnsName, endpoints: Vec<Endpoint>) {
         let installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(state) = installed.upstreams.get(key)
+            && state.name.as_ref() == Some(name)
             && **state.endpoints.load() != endpoints
         {
             state.endpoints.store(Arc::new(endpoints));
@@ -118,7 +123,7 @@ impl Handle {
         workers.map(|(number, sockets)| worker::start(Arc::clone(self), sockets, number)).collect()
     }
 
-    /// Answers carry `Connection: close` and GOAWAY from now on; listeners still accept.
+    /// Answers over HTTP/1 carry `Connection: close` from now on; listeners still accept.
     pub fn announce_stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
@@ -145,20 +150,18 @@ impl Handle {
 }
 
 impl Installed {
+    /// The state of an upstream, kept while its endpoints have the same kind of source: addresses that another source
+    /// gave may be someone else's by now.
     fn upstream(&self, key: &UpstreamKey, set: Option<&EndpointSet>) -> Arc<UpstreamState> {
-        let known = self.upstreams.get(key);
-        let endpoints = match set {
-            Some(EndpointSet::Fixed(list)) => Some(list.to_vec()),
-            Some(EndpointSet::Dns { .. }) => None,
-            None => Some(Vec::new()),
+        let (name, list) = match set {
+            Some(EndpointSet::Fixed(list)) => (None, list.to_vec()),
+            Some(EndpointSet::Dns(name)) => (Some(name.clone()), Vec::new()),
+            None => (None, Vec::new()),
         };
-        let Some(state) = known else {
-            let endpoints = ArcSwap::from_pointee(endpoints.unwrap_or_default());
-            return Arc::new(UpstreamState { key: key.clone(), endpoints });
+        let Some(state) = self.upstreams.get(key).filter(|state| state.name == name) else {
+            return Arc::new(UpstreamState { key: key.clone(), name, endpoints: ArcSwap::from_pointee(list) });
         };
-        if let Some(list) = endpoints
-            && **state.endpoints.load() != list
-        {
+        if name.is_none() && **state.endpoints.load() != list {
             state.endpoints.store(Arc::new(list));
         }
         Arc::clone(state)

@@ -36,8 +36,7 @@ impl Signs {
 pub struct Watched<S> {
     inner: S,
     signs: Arc<Signs>,
-    /// The last head that began names a version that is not HTTP/1: what hyper calls a bad request is 505.
-    other_version: bool,
+    line: RequestLine,
     page: Option<Page>,
 }
 
@@ -51,7 +50,7 @@ struct Page {
 
 impl<S> Watched<S> {
     pub fn new(inner: S, signs: Arc<Signs>) -> Self {
-        Self { inner, signs, other_version: false, page: None }
+        Self { inner, signs, line: RequestLine::default(), page: None }
     }
 }
 
@@ -59,10 +58,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
-        if let Some(new) = buf.filled().get(before..).filter(|new| !new.is_empty())
-            && !self.signs.arrived.swap(true, Ordering::Relaxed)
-        {
-            self.other_version = names_other_version(new);
+        if let Some(new) = buf.filled().get(before..).filter(|new| !new.is_empty()) {
+            if !self.signs.arrived.swap(true, Ordering::Relaxed) {
+                self.line = RequestLine::default();
+            }
+            self.line.read(new);
         }
         Poll::Ready(Ok(()))
     }
@@ -85,7 +85,7 @@ impl<S: AsyncWrite + Unpin> Watched<S> {
     /// hyper answers what it cannot parse by itself, without a body: nginx's clients get a page.
     fn replace(&mut self, bytes: &[u8]) -> bool {
         let Some(mut status) = refusal(bytes) else { return false };
-        if self.other_version && status == StatusCode::BAD_REQUEST {
+        if self.line.names_other_version() && status == StatusCode::BAD_REQUEST {
             status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
         }
         self.page = Some(Page { bytes: respond::raw_page(status), written: 0, stands_for: bytes.len() });
@@ -93,15 +93,35 @@ impl<S: AsyncWrite + Unpin> Watched<S> {
     }
 }
 
-/// Whether a request line ends in `HTTP/` and a digit above 1 (RFC 9110 §15.6.6). HTTP/2's preface does, too, and is never refused.
-fn names_other_version(bytes: &[u8]) -> bool {
-    let end = bytes.iter().position(|b| *b == b'\n').unwrap_or(0);
-    let line = bytes.get(..end).unwrap_or_default().trim_ascii_end();
-    line.rsplit(|b| *b == b' ')
-        .next()
-        .and_then(|version| version.strip_prefix(b"HTTP/"))
-        .and_then(|digits| digits.first())
-        .is_some_and(|major| (b'2'..=b'9').contains(major))
+/// The end of the line that a head began with: its version says whether what hyper calls a bad request is a 505.
+#[derive(Debug, Default)]
+struct RequestLine {
+    tail: [u8; 16],
+    complete: bool,
+}
+
+impl RequestLine {
+    fn read(&mut self, bytes: &[u8]) {
+        if self.complete {
+            return;
+        }
+        let end = bytes.iter().position(|b| *b == b'\n');
+        self.complete = end.is_some();
+        let line = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
+        let new = line.get(line.len().saturating_sub(self.tail.len())..).unwrap_or_default();
+        self.tail.rotate_left(new.len());
+        let start = self.tail.len() - new.len();
+        if let Some(place) = self.tail.get_mut(start..) {
+            place.copy_from_slice(new);
+        }
+    }
+
+    /// Whether the line ends in `HTTP/` and a digit above 1 (RFC 9110 §15.6.6).
+    fn names_other_version(&self) -> bool {
+        let version = self.tail.trim_ascii_end().rsplit(|b| *b == b' ').next();
+        let major = version.and_then(|v| v.strip_prefix(b"HTTP/")).and_then(|digits| digits.first());
+        self.complete && major.is_some_and(|major| (b'2'..=b'9').contains(major))
+    }
 }
 
 /// The status of an answer that has exactly the headers hyper gives a request it refuses.
@@ -172,8 +192,12 @@ mod tests {
             ("GET / HTTP/2.0", false),
             ("", false),
         ];
-        for (line, expected) in rows {
-            assert_eq!(names_other_version(line.as_bytes()), expected, "{line:?}");
+        for (text, expected) in rows {
+            for size in [1, 7, 100] {
+                let mut line = RequestLine::default();
+                text.as_bytes().chunks(size).for_each(|chunk| line.read(chunk));
+                assert_eq!(line.names_other_version(), expected, "{text:?} by {size}");
+            }
         }
     }
 

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::upstream::tls::ClientTls;
-use crate::table::{Endpoint, RoutingTable, UpstreamKey};
+use crate::table::{DnsName, Endpoint, RoutingTable, UpstreamKey};
 use crate::telemetry::RouteMetricsId;
 
 /// An upstream's endpoints, with a swap of their own. Carried over from table to table by key.
 #[derive(Debug)]
 pub struct UpstreamState {
     pub key: UpstreamKey,
+    /// Set when the endpoints are what a DNS name resolves to.
+    pub name: Option<DnsName>,
     pub endpoints: ArcSwap<Vec<Endpoint>>,
 }
 

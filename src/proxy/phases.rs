@@ -39,6 +39,15 @@ impl Stopped {
     }
 }
 
+/// Refusals after which a connection's framing is not trusted, or its body not worth reading.
+const CLOSING: [StatusCode; 5] = [
+    StatusCode::BAD_REQUEST,
+    StatusCode::REQUEST_TIMEOUT,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::URI_TOO_LONG,
+    StatusCode::NOT_IMPLEMENTED,
+];
+
 /// Answers one request.
 pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activity>, request: Request) -> Answer {
     let served = activity.request_began();
@@ -49,7 +58,7 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
     let mut answer = match run(&mut exchange, &live, request).await {
         Ok(answer) => answer,
         Err(Stopped { mut answer, unread }) => {
-            if answer.status() == StatusCode::PAYLOAD_TOO_LARGE && version < Version::HTTP_2 {
+            if CLOSING.contains(&answer.status()) && version < Version::HTTP_2 {
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             // A client that was not asked to continue sends nothing that must be read.
@@ -71,7 +80,10 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
         strip_body(&mut answer);
     }
     exchange.answered(&answer);
-    answer.map(|body| body.with_exchange(exchange))
+    match exchange.hand_over() {
+        Some(exchange) => answer.map(|body| body.with_exchange(exchange)),
+        None => answer,
+    }
 }
 
 /// An answer to HEAD has the headers of the answer to GET, and no body (RFC 9110 §9.3.2).
@@ -93,7 +105,7 @@ async fn discard(worker: Rc<Worker>, mut body: Incoming) {
 
 async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request) -> Result<Answer, Stopped> {
     // POST_READ
-    if let Err(status) = check_method(request.method()) {
+    if let Err(status) = check_method(request.method()).and_then(|()| check_framing(&request)) {
         return Err(Stopped::page(status, request));
     }
     let host = match requested_host(&request) {
@@ -103,6 +115,7 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     let Ok(normal) = path::normalise(request.uri().path()).map(std::borrow::Cow::into_owned) else {
         return Err(Stopped::page(StatusCode::BAD_REQUEST, request));
     };
+    exchange.path.clone_from(&normal);
     exchange.host.clone_from(&host.name);
 
     // FIND_CONFIG: server, its redirect of the root, location, body size, the slash of a directory
@@ -195,6 +208,22 @@ fn check_method(method: &Method) -> Result<(), StatusCode> {
     }
     let well_formed = method.as_str().bytes().all(|b| b.is_ascii_uppercase() || b == b'-' || b == b'_');
     if well_formed { Ok(()) } else { Err(StatusCode::BAD_REQUEST) }
+}
+
+/// What hyper leaves to us: a transfer coding is `chunked`, once, and not of HTTP/1.0; a target has at most 8 KiB.
+fn check_framing(request: &Request) -> Result<(), StatusCode> {
+    const MAX_TARGET: usize = 8 * 1024;
+    let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next() {
+        let chunked = coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+        if codings.next().is_some() || request.version() < Version::HTTP_11 {
+            return Err(StatusCode::BAD_REQUEST);
+        }
+        if !chunked {
+            return Err(StatusCode::NOT_IMPLEMENTED);
+        }
+    }
+    if sent_target(request).len() > MAX_TARGET { Err(StatusCode::URI_TOO_LONG) } else { Ok(()) }
 }
 
 struct RequestedHost {

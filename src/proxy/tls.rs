@@ -14,7 +14,6 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::connection::Spoken;
-use super::handle::Handle;
 use super::live::Live;
 use super::respond;
 use super::timer::within;
@@ -54,21 +53,29 @@ impl ResolvesServerCert for Resolver {
     }
 }
 
-/// Accepts TLS connections of one listener.
+/// Accepts TLS connections, with one set of ticket keys for all listeners and workers.
 #[derive(Clone)]
 pub struct Acceptor {
     http2: TlsAcceptor,
     http1: TlsAcceptor,
 }
 
+impl std::fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Acceptor")
+    }
+}
+
 impl Acceptor {
-    pub fn new(handle: &Handle) -> Self {
+    pub fn new(live: &Arc<ArcSwap<Live>>) -> Self {
+        let ticketer = aws_lc_rs::Ticketer::new();
+        if let Err(error) = &ticketer {
+            tracing::warn!(%error, "no session tickets");
+        }
         let config = |protocols: &[&[u8]]| {
             let builder = ServerConfig::builder_with_provider(Arc::new(provider()))
                 .with_safe_default_protocol_versions()
-                .map(|b| {
-                    b.with_no_client_auth().with_cert_resolver(Arc::new(Resolver { live: Arc::clone(&handle.live) }))
-                });
+                .map(|b| b.with_no_client_auth().with_cert_resolver(Arc::new(Resolver { live: Arc::clone(live) })));
             // The provider has suites for both versions, so this cannot fail.
             let mut config = match builder {
                 Ok(config) => config,
@@ -76,9 +83,8 @@ impl Acceptor {
             };
             config.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
             config.ignore_client_order = true;
-            match aws_lc_rs::Ticketer::new() {
-                Ok(ticketer) => config.ticketer = ticketer,
-                Err(error) => tracing::warn!(%error, "no session tickets"),
+            if let Ok(ticketer) = &ticketer {
+                config.ticketer = Arc::clone(ticketer);
             }
             TlsAcceptor::from(Arc::new(config))
         };

@@ -13,6 +13,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
 
+use super::exchange::Tunnel;
 use super::timer::{Deadline, Timers};
 use super::worker::Worker;
 use crate::policy::headers::asks_upgrade;
@@ -54,16 +55,19 @@ impl Upgrade {
     }
 
     /// Joins both sides once both have switched, until one ends or nothing moves for `idle`.
-    pub async fn tunnel(self, worker: Rc<Worker>, upstream: OnUpgrade, idle: Duration) {
+    pub async fn tunnel(self, worker: Rc<Worker>, upstream: OnUpgrade, idle: Duration, exchange: Tunnel) {
         let _tracked = worker.track();
         let (Ok(client), Ok(upstream)) = (self.on.await, upstream.await) else { return };
-        let moved = Rc::new(Cell::new(false));
-        let mut client = Moving { inner: TokioIo::new(client), moved: Rc::clone(&moved) };
-        let mut upstream = Moving { inner: TokioIo::new(upstream), moved: Rc::clone(&moved) };
+        let (moved, sent, got) = (Cell::new(false), Cell::new(0), Cell::new(0));
+        let mut client = Moving { inner: TokioIo::new(client), moved: &moved, bytes: &got };
+        let mut upstream = Moving { inner: TokioIo::new(upstream), moved: &moved, bytes: &sent };
         let copying = copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER);
         tokio::select! {
             _ = copying => {}
             () = idled(&worker.timers, idle, &moved) => {}
+        }
+        if let Some(mut exchange) = exchange.take() {
+            exchange.tunnelled(got.get(), sent.get());
         }
     }
 }
@@ -80,24 +84,27 @@ async fn idled(timers: &Rc<Timers>, idle: Duration, moved: &Cell<bool>) {
     }
 }
 
-/// Notes that bytes moved.
-struct Moving<S> {
+/// Notes that bytes moved, and how many were read.
+struct Moving<'a, S> {
     inner: S,
-    moved: Rc<Cell<bool>>,
+    moved: &'a Cell<bool>,
+    bytes: &'a Cell<u64>,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Moving<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Moving<'_, S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.inner).poll_read(cx, buf);
-        if buf.filled().len() > before {
+        let read = buf.filled().len().saturating_sub(before);
+        if read > 0 {
             self.moved.set(true);
+            self.bytes.set(self.bytes.get() + read as u64);
         }
         result
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Moving<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Moving<'_, S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, bytes)
     }

@@ -204,13 +204,18 @@ async fn tick(worker: Rc<Worker>) {
 
 async fn accept(worker: Rc<Worker>, listener: TcpListener, tls: bool) {
     let port = listener.local_addr().map_or(0, |address| address.port());
-    let tls = tls.then(|| tls::Acceptor::new(&worker.handle));
+    let tls = tls.then(|| worker.handle.tls.clone());
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
                 worker.counters.accepted();
-                let worker = Rc::clone(&worker);
-                spawn_local(serve(worker, stream, address, port, tls.clone()));
+                // Counted from now, so that a drain waits for a connection that has not been polled yet.
+                let tracked = worker.track();
+                let serving = serve(Rc::clone(&worker), stream, address, port, tls.clone());
+                spawn_local(async move {
+                    serving.await;
+                    drop(tracked);
+                });
             }
             // Out of descriptors or memory: what is open goes on, new ones wait until something was closed.
             Err(error) => {
@@ -222,7 +227,6 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, tls: bool) {
 }
 
 async fn serve(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr, port: u16, tls: Option<tls::Acceptor>) {
-    let _tracked = worker.track();
     // Without it small answers may wait for the client's acknowledgement.
     let _ = stream.set_nodelay(true);
     let client = Client::new(address, tls.is_some(), port);

@@ -9,13 +9,22 @@ pub struct Endpoint {
     pub address: SocketAddr,
 }
 
+/// A name to resolve, lower-case and without the final dot.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DnsName {
+    pub name: Arc<str>,
+    pub port: u16,
+    /// Whether the name may lead to this very host.
+    pub loopback: bool,
+}
+
 /// Where an upstream's endpoints come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EndpointSet {
     /// Addresses from EndpointSlices or a cluster IP, in the order in which they are used.
     Fixed(Arc<[Endpoint]>),
-    /// An ExternalName Service: the proxy resolves it, again and again.
-    Dns { name: Arc<str>, port: u16 },
+    /// An ExternalName Service: it is resolved again and again.
+    Dns(DnsName),
 }
 
 impl Default for EndpointSet {

@@ -16,7 +16,7 @@ use crate::policy::global::GlobalPolicy;
 use crate::policy::upstream::UpstreamTls;
 
 pub use certificate::{Certificate, CertificateTable};
-pub use endpoint::{Endpoint, EndpointSet};
+pub use endpoint::{DnsName, Endpoint, EndpointSet};
 pub use host::HostTable;
 pub use path::{Found, PathTable};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{EndpointSet, Route, RoutingTable, Target, UpstreamKey, VirtualHost};
+use super::{DnsName, EndpointSet, Route, RoutingTable, Target, UpstreamKey, VirtualHost};
 use crate::policy::RoutePolicy;
 use crate::policy::https_redirect::Mode;
 use crate::policy::upstream::{Protocol, UpstreamPolicy};
@@ -27,7 +27,7 @@ pub fn render(table: &RoutingTable, endpoints: &BTreeMap<UpstreamKey, EndpointSe
                     let _ = write!(out, " {}", endpoint.address);
                 }
             }
-            Some(EndpointSet::Dns { name, port }) => {
+            Some(EndpointSet::Dns(DnsName { name, port, .. })) => {
                 let _ = write!(out, " dns {name}:{port}");
             }
             _ => out.push_str(" (no endpoints)"),

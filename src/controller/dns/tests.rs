@@ -1,6 +1,6 @@
 //! Names followed against a DNS server on loopback that changes its mind.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::sync::Mutex;
 
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
@@ -81,7 +81,8 @@ async fn names_are_resolved_again_and_failures_keep_what_was_known() {
     let (handle, refused) = (handle(), Arc::new(Notify::new()));
     let upstream = Upstream { key: key(), name: "ns-outside-80".into(), is_default_backend: false };
     let table = || RoutingTable { upstreams: vec![upstream.clone()], ..RoutingTable::default() };
-    let endpoints = BTreeMap::from([(key(), EndpointSet::Dns { name: "outside.test".into(), port: 80 })]);
+    let endpoints =
+        BTreeMap::from([(key(), EndpointSet::Dns(DnsName { name: "outside.test".into(), port: 80, loopback: false }))]);
     let mut names = Names::new(Arc::clone(&handle));
     names.resolver = Some(resolver(dns_server(Arc::clone(&answer), Arc::clone(&refused)).await));
     handle.install(table(), &endpoints);
@@ -91,6 +92,10 @@ async fn names_are_resolved_again_and_failures_keep_what_was_known() {
     *answer.lock().unwrap() = vec![Ipv4Addr::new(192, 0, 2, 3), Ipv4Addr::new(192, 0, 2, 2)];
     until(&handle, &[[192, 0, 2, 2].into(), [192, 0, 2, 3].into()]).await;
 
+    // Addresses of this host are left out.
+    *answer.lock().unwrap() = vec![Ipv4Addr::LOCALHOST, Ipv4Addr::new(192, 0, 2, 4), Ipv4Addr::new(192, 0, 2, 5)];
+    until(&handle, &[[192, 0, 2, 4].into(), [192, 0, 2, 5].into()]).await;
+
     // A new table and a failing server change nothing.
     answer.lock().unwrap().clear();
     handle.install(table(), &endpoints);
@@ -99,6 +104,9 @@ async fn names_are_resolved_again_and_failures_keep_what_was_known() {
     refused.notified().await;
     assert_eq!(addresses(&handle.live()).len(), 2);
     assert_eq!(names.tasks.len(), 1);
+    // Another source's addresses do not outlive it.
+    handle.install(table(), &BTreeMap::from([(key(), EndpointSet::default())]));
     names.follow(&BTreeMap::new());
-    assert!(names.tasks.is_empty());
+    assert!(names.tasks.is_empty() && addresses(&handle.live()).is_empty());
+    handle.set_resolved(&key(), &DnsName { name: "outside.test".into(), port: 80, loopback: false }, vec![]);
 }

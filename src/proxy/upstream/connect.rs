@@ -1,6 +1,10 @@
 //! New connections to endpoints.
 
+use std::cell::Cell;
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,14 +15,17 @@ use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 
 use super::Failure;
-use super::pool::Sender;
+use super::pool::{MAX_STREAMS, Sender};
 use super::tls::ClientTls;
 use crate::proxy::body::RequestBody;
 use crate::proxy::timer::within;
 use crate::proxy::worker::{LocalExecutor, Worker};
 
-/// The most a response's head may take in memory, whatever `proxy-buffer-size` says.
-const MAX_HEAD: usize = 512 * 1024;
+/// The most a response's head may take in memory, whatever `proxy-buffer-size` says, and the most hyper reads ahead.
+const MAX_HEAD: usize = 128 * 1024;
+/// Bytes that one stream may have in flight. The connection has room for all of them, so that no client that stops
+/// reading stops the others.
+const STREAM_WINDOW: u32 = 256 * 1024;
 
 /// How an endpoint is to be spoken to.
 #[derive(Clone, Debug)]
@@ -29,7 +36,7 @@ pub struct Transport {
 
 /// Connects within `limit`, the TLS handshake included.
 pub async fn connect(
-    worker: &std::rc::Rc<Worker>,
+    worker: &Rc<Worker>,
     address: SocketAddr,
     transport: &Transport,
     limit: Duration,
@@ -56,12 +63,19 @@ where
     let io = TokioIo::new(stream);
     if http2 {
         let mut builder = http2::Builder::new(LocalExecutor);
-        builder.max_header_list_size(MAX_HEAD as u32);
-        let (sender, connection) = builder.handshake::<_, RequestBody>(io).await.map_err(|_| Failure::Connect)?;
-        spawn_local(async move {
-            let _ = connection.await;
-        });
-        return Ok(Sender::Http2(sender));
+        builder
+            .max_header_list_size(MAX_HEAD as u32)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(STREAM_WINDOW * MAX_STREAMS);
+        let (sender, mut connection) = builder.handshake::<_, RequestBody>(io).await.map_err(|_| Failure::Connect)?;
+        let allowed = Rc::new(Cell::new(connection.current_max_send_streams()));
+        let current = Rc::clone(&allowed);
+        spawn_local(poll_fn(move |cx| {
+            let polled = Pin::new(&mut connection).poll(cx).map(drop);
+            current.set(connection.current_max_send_streams());
+            polled
+        }));
+        return Ok(Sender::Http2 { sender, allowed });
     }
     let mut builder = http1::Builder::new();
     builder.max_buf_size(MAX_HEAD).max_headers(256);

@@ -16,13 +16,17 @@ use crate::proxy::timer::Timers;
 /// Endpoints that have a pool; beyond it connections are not kept.
 const MAX_POOLS: usize = 65_536;
 /// Requests at once on one HTTP/2 connection before another is opened.
-const MAX_STREAMS: u32 = 100;
+pub const MAX_STREAMS: u32 = 100;
 
 /// The sending half of a connection.
 #[derive(Debug)]
 pub enum Sender {
     Http1(http1::SendRequest<RequestBody>),
-    Http2(http2::SendRequest<RequestBody>),
+    Http2 {
+        sender: http2::SendRequest<RequestBody>,
+        /// Streams at once that the peer allows now.
+        allowed: Rc<Cell<usize>>,
+    },
 }
 
 /// Connections are shared only when all of this is equal.
@@ -50,6 +54,7 @@ struct Idle {
 struct Shared {
     sender: http2::SendRequest<RequestBody>,
     streams: Rc<Cell<u32>>,
+    allowed: Rc<Cell<usize>>,
     life: Life,
     since: Instant,
 }
@@ -116,7 +121,12 @@ impl Pools {
                 return Some(lease(Leased::Http1(Some(idle.sender)), idle.life));
             }
         }
-        let shared = pool.shared.iter_mut().find(|s| !s.sender.is_closed() && s.streams.get() < MAX_STREAMS)?;
+        let free = |s: &&mut Shared| {
+            // What the peer allows may be less; a stream too many would wait in hyper, and block all others behind it.
+            let allowed = u32::try_from(s.allowed.get()).unwrap_or(MAX_STREAMS).min(MAX_STREAMS);
+            !s.sender.is_closed() && s.streams.get() < allowed && s.life.may_go_on(limits, now)
+        };
+        let shared = pool.shared.iter_mut().find(free)?;
         shared.life.requests += 1;
         shared.since = now;
         shared.streams.set(shared.streams.get() + 1);
@@ -130,10 +140,11 @@ impl Pools {
         let life = Life { born: now, requests: 1 };
         let kind = match sender {
             Sender::Http1(sender) => Leased::Http1(Some(sender)),
-            Sender::Http2(sender) => {
+            Sender::Http2 { sender, allowed } => {
                 let streams = Rc::new(Cell::new(1));
                 if let Some(pool) = self.inner.borrow_mut().pool(key) {
-                    pool.shared.push(Shared { sender: sender.clone(), streams: Rc::clone(&streams), life, since: now });
+                    let (sender, streams) = (sender.clone(), Rc::clone(&streams));
+                    pool.shared.push(Shared { sender, streams, allowed, life, since: now });
                 }
                 Leased::Http2 { sender, streams }
             }
