@@ -128,11 +128,16 @@ mod look_up {
         Question { path: under(&path), answer: (host.clone(), path), host }
     }
 
-    /// Asks 1,024 different questions in turn, so that the memory of a table of that many routes is met too.
-    fn ask(bencher: Bencher<'_, '_>, world: World, question: impl Fn(usize) -> Question) {
+    /// Rules that are asked for in turn: few enough to stay in the processor's cache, as a busy proxy's do.
+    const WARM: usize = 64;
+    /// So many that the next one is hardly ever in the cache.
+    const COLD: usize = 16_384;
+
+    /// Asks `count` questions in turn, about rules that lie all over the table.
+    fn ask(bencher: Bencher<'_, '_>, world: World, count: usize, question: impl Fn(usize) -> Question) {
         let table = compile(&world.snapshot(), &Options::default(), &mut Memo::default()).table;
         // A stride that shares no factor with the size spreads the questions over the whole table.
-        let questions: Vec<_> = (0..1024).map(|i| question(i * 7919 % world.routes)).collect();
+        let questions: Vec<_> = (0..count).map(|i| question(i * 7919 % world.routes)).collect();
         for Question { host, path, answer } in &questions {
             let found = match find(&table, host, path) {
                 Some(Found::Route(index)) => table.route(index).map(|route| (&*route.labels.host, &*route.labels.path)),
@@ -143,8 +148,8 @@ mod look_up {
         let turn = Cell::new(0_usize);
         bencher.bench_local(|| {
             let next = turn.get();
-            turn.set(next + 1);
-            questions.get(next % 1024).map(|q| find(&table, black_box(&q.host), black_box(&q.path)))
+            turn.set((next + 1) % count);
+            questions.get(next).map(|q| find(&table, black_box(&q.host), black_box(&q.path)))
         });
     }
 
@@ -155,13 +160,13 @@ mod look_up {
 
     #[divan::bench(args = every(&[Shape::Plain], &SIZES))]
     fn host_and_root(bencher: Bencher<'_, '_>, world: World) {
-        ask(bencher, world, |i| rule(world, i, str::to_owned));
+        ask(bencher, world, WARM, |i| rule(world, i, str::to_owned));
     }
 
     /// The default server answers with its own root.
     #[divan::bench(args = every(&[Shape::Plain], &SIZES))]
     fn unknown_host(bencher: Bencher<'_, '_>, world: World) {
-        ask(bencher, world, |i| Question {
+        ask(bencher, world, WARM, |i| Question {
             host: format!("nobody-{i}.example.test"),
             path: "/".to_owned(),
             answer: ("_".to_owned(), "/".to_owned()),
@@ -170,24 +175,29 @@ mod look_up {
 
     #[divan::bench(args = every(&[Shape::Paths, Shape::OneHost], &SIZES))]
     fn path(bencher: Bencher<'_, '_>, world: World) {
-        ask(bencher, world, |i| rule(world, i, str::to_owned));
+        ask(bencher, world, WARM, |i| rule(world, i, str::to_owned));
+    }
+
+    #[divan::bench(args = every(&[Shape::Plain, Shape::Paths, Shape::OneHost], &SIZES), min_time = 0.5)]
+    fn path_not_in_cache(bencher: Bencher<'_, '_>, world: World) {
+        ask(bencher, world, COLD, |i| rule(world, i, str::to_owned));
     }
 
     #[divan::bench(args = every(&[Shape::Paths, Shape::OneHost], &SIZES))]
     fn deep_path(bencher: Bencher<'_, '_>, world: World) {
-        ask(bencher, world, |i| rule(world, i, |path| format!("{path}/one/two/three/four/five/item.json")));
+        ask(bencher, world, WARM, |i| rule(world, i, |path| format!("{path}/one/two/three/four/five/item.json")));
     }
 
     /// Dots, doubled slashes and percent signs: the path is decoded and put together again.
     #[divan::bench(args = every(&[Shape::Paths], &SIZES))]
     fn path_with_escapes(bencher: Bencher<'_, '_>, world: World) {
         let escaped = |path: &str| format!("{}/caf%C3%A9%20menu", path.replacen("/team", "/x/../%74eam/", 1));
-        ask(bencher, world, |i| rule(world, i, escaped));
+        ask(bencher, world, WARM, |i| rule(world, i, escaped));
     }
 
     #[divan::bench(args = every(&[Shape::Regex], &[10, 1_000, 10_000]))]
     fn regex_host(bencher: Bencher<'_, '_>, world: World) {
-        ask(bencher, world, |i| rule(world, i, |path| path.replace("v[0-9]+(/|$)(.*)", "v2/orders/17")));
+        ask(bencher, world, WARM, |i| rule(world, i, |path| path.replace("v[0-9]+(/|$)(.*)", "v2/orders/17")));
     }
 
     /// Beside the rules there are as many wildcard hosts as exact ones.
@@ -199,12 +209,12 @@ mod look_up {
             hosts.add_rule(&world.host(i), index);
             hosts.add_rule(&format!("*.{}", world.host(i)), index);
         }
-        let names: Vec<_> = (0..1024).map(|i| format!("any.{}", world.host(i * 7919 % world.routes))).collect();
+        let names: Vec<_> = (0..WARM).map(|i| format!("any.{}", world.host(i * 7919 % world.routes))).collect();
         let turn = Cell::new(0_usize);
         bencher.bench_local(|| {
             let next = turn.get();
-            turn.set(next + 1);
-            names.get(next % 1024).map(|name| hosts.find(black_box(name)))
+            turn.set((next + 1) % WARM);
+            names.get(next).map(|name| hosts.find(black_box(name)))
         });
     }
 }

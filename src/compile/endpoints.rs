@@ -41,12 +41,12 @@ impl ExternalNames {
 /// Slices by Service, so that ten thousand upstreams do not scan ten thousand slices each.
 #[derive(Debug, Default)]
 pub struct SliceIndex<'a> {
-    by_service: HashMap<(&'a str, &'a str), Vec<&'a EndpointSlice>, foldhash::fast::RandomState>,
+    by_service: HashMap<(&'a str, &'a str), Vec<&'a EndpointSlice>>,
 }
 
 impl<'a> SliceIndex<'a> {
     pub fn new(snapshot: &'a Snapshot) -> Self {
-        let mut by_service: HashMap<_, Vec<_>, _> = HashMap::default();
+        let mut by_service: HashMap<_, Vec<_>> = HashMap::new();
         for (key, slice) in &snapshot.endpoint_slices {
             if let Some(service) = slice.service_name() {
                 by_service.entry((&*key.namespace, service)).or_default().push(&**slice);
@@ -149,7 +149,7 @@ fn is_dns_name(name: &str) -> bool {
 }
 
 fn from_slices(port: &ServicePort, slices: &[&EndpointSlice]) -> Vec<Endpoint> {
-    let mut seen = HashSet::with_hasher(foldhash::fast::RandomState::default());
+    let mut seen = HashSet::new();
     let mut endpoints = Vec::new();
     for slice in slices {
         let ports = slice_ports(port, slice);

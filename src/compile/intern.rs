@@ -4,16 +4,14 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-type Hasher = foldhash::fast::RandomState;
-
 #[derive(Debug)]
 pub struct Interner<T: ?Sized> {
-    known: HashMap<Arc<T>, (), Hasher>,
+    known: HashMap<Arc<T>, ()>,
 }
 
 impl<T: ?Sized> Default for Interner<T> {
     fn default() -> Self {
-        Self { known: HashMap::default() }
+        Self { known: HashMap::new() }
     }
 }
 
@@ -43,12 +41,12 @@ impl Interner<str> {
 #[derive(Debug)]
 pub struct Indexed<T> {
     list: Vec<T>,
-    index: HashMap<T, u32, Hasher>,
+    index: HashMap<T, u32>,
 }
 
 impl<T> Default for Indexed<T> {
     fn default() -> Self {
-        Self { list: Vec::new(), index: HashMap::default() }
+        Self { list: Vec::new(), index: HashMap::new() }
     }
 }
 

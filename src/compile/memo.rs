@@ -23,7 +23,7 @@ struct Known<O, V> {
     used: bool,
 }
 
-type Map<O, V> = HashMap<ObjectKey, Known<O, V>, foldhash::fast::RandomState>;
+type Map<O, V> = HashMap<ObjectKey, Known<O, V>>;
 
 type CertificateResult = Result<Arc<Certificate>, String>;
 

@@ -32,7 +32,7 @@ pub struct Location<'a> {
 pub struct Server<'a> {
     pub locations: Vec<Location<'a>>,
     /// Where each `(path, exact)` stands in `locations`.
-    index: HashMap<(&'a str, bool), usize, foldhash::fast::RandomState>,
+    index: HashMap<(&'a str, bool), usize>,
     /// The Ingresses that have a rule for this host, in order.
     pub owners: Vec<usize>,
 }

@@ -27,7 +27,7 @@ pub struct Upstreams<'a> {
     /// Port numbers as text.
     ports: Interner<str>,
     list: Vec<Upstream>,
-    index: HashMap<UpstreamKey, Index, foldhash::fast::RandomState>,
+    index: HashMap<UpstreamKey, Index>,
     /// In step with `list`: how to find the endpoints, and the Ingress to tell when there are none.
     plans: Vec<(Plan, Option<Arc<Ingress>>)>,
     default: Target,
