@@ -28,7 +28,7 @@ pub fn resolve(
     let settings = input.settings;
     let Some(owner) = owner else { return default_server(settings) };
     let a = owner.annotations();
-    let mut denied = owner.denied.clone();
+    let mut denied = settings.denied.clone().or_else(|| owner.denied.clone());
     let mut deny = |reason: String| denied = Some(denied.take().unwrap_or_else(|| reason.into()));
     if a.backend_protocol == Some(BackendProtocol::Fcgi) {
         deny("backend-protocol FCGI is not in this version yet".to_owned());
@@ -84,6 +84,7 @@ fn default_server(settings: &Settings) -> RoutePolicy {
             ..UpstreamPolicy::default()
         },
         access_log: settings.global.access_log.default_backend,
+        denied: settings.denied.clone(),
         ..RoutePolicy::default()
     }
 }
