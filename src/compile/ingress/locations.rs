@@ -31,6 +31,13 @@ pub struct Routes<'a> {
     list: Vec<Route>,
 }
 
+/// The host whose routes are made.
+#[derive(Clone, Copy)]
+struct Host<'h> {
+    name: &'h str,
+    server: &'h Server,
+}
+
 /// A location as nginx has it: a prefix is a directory and, beside it, an exact path (contract §4.2).
 struct Entry<'l> {
     path: String,
@@ -71,16 +78,17 @@ impl<'a> Routes<'a> {
     }
 
     /// The path table of a host.
-    pub fn paths(&mut self, host: &str, server: &Server) -> PathTable {
+    pub fn paths(&mut self, name: &str, server: &Server) -> PathTable {
+        let host = Host { name, server };
         let mut locations: Vec<&Location> = server.locations.iter().collect();
         locations.sort_by(|a, b| nginx_order(a, b));
         let entries: Vec<Entry<'_>> = locations.iter().flat_map(|l| self.split(l, server)).collect();
         let regex = entries.iter().any(|e| self.wants_regex(e));
-        let (table, refused) = if regex { self.regex(host, &entries) } else { self.literal(host, server) };
+        let (table, refused) = if regex { self.regex(host, &entries) } else { self.literal(host) };
         for (path, reason) in refused {
             let location = locations.iter().find(|l| l.path == path || format!("{}/", l.path) == path);
             if let Some(item) = location.and_then(|l| self.owner(l)) {
-                let message = format!("the path {path:?} of host {host} cannot be served: {reason}");
+                let message = format!("the path {path:?} of host {name} cannot be served: {reason}");
                 self.tell(item, Severity::Error, Reason::InvalidRule, Some("spec.rules".to_owned()), message);
             }
         }
@@ -119,9 +127,9 @@ impl<'a> Routes<'a> {
         self.uses_regex(entry.location) || self.rewrites(entry.location, &entry.path)
     }
 
-    fn literal(&mut self, host: &str, server: &Server) -> (PathTable, Vec<(String, String)>) {
+    fn literal(&mut self, host: Host<'_>) -> (PathTable, Vec<(String, String)>) {
         let mut paths = LiteralPaths::default();
-        for location in &server.locations {
+        for location in &host.server.locations {
             let index = self.add(host, location, &location.path);
             match location.exact {
                 true => paths.exact(&location.path, index),
@@ -131,7 +139,7 @@ impl<'a> Routes<'a> {
         paths.build()
     }
 
-    fn regex(&mut self, host: &str, entries: &[Entry<'_>]) -> (PathTable, Vec<(String, String)>) {
+    fn regex(&mut self, host: Host<'_>, entries: &[Entry<'_>]) -> (PathTable, Vec<(String, String)>) {
         let mut list = Vec::with_capacity(entries.len());
         for entry in entries {
             let index = self.add(host, entry.location, &entry.path);
@@ -140,9 +148,10 @@ impl<'a> Routes<'a> {
         RegexPaths::build(&list)
     }
 
-    fn add(&mut self, host: &str, location: &Location, path: &str) -> Index {
+    fn add(&mut self, host: Host<'_>, location: &Location, path: &str) -> Index {
         let owner = self.owner(location);
         let mut resolved = policy::resolve(self.input, location, path, owner, self.report);
+        resolved.denied = resolved.denied.or_else(|| host.server.denied.clone());
         let tls = resolved.upstream.tls.take().map(|tls| self.upstream_tls.index(tls));
         let item = owner.map(|o| &o.key);
         let labels = RouteLabels {
@@ -151,7 +160,7 @@ impl<'a> Routes<'a> {
             service: self.texts.text(&location.service),
             service_port: self.texts.text(&location.port),
             path: self.texts.text(&location.path),
-            host: self.texts.text(host),
+            host: self.texts.text(host.name),
         };
         let index = Index::try_from(self.list.len()).unwrap_or(Index::MAX);
         self.list.push(Route {

@@ -1,6 +1,7 @@
 //! Rules to servers: which locations a host has, and who owns each (contract §2.2, §4).
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::Owned;
 use super::upstreams::Upstreams;
@@ -34,12 +35,14 @@ pub struct Server {
     index: HashMap<(String, bool), usize>,
     /// The Ingresses that have a rule for this host, in order.
     pub owners: Vec<usize>,
+    /// Why all its locations answer 503.
+    pub denied: Option<Arc<str>>,
 }
 
 impl Server {
     fn new(root: Location) -> Self {
         let index = HashMap::from([((root.path.clone(), false), 0)]);
-        Self { locations: vec![root], index, owners: Vec::new() }
+        Self { locations: vec![root], index, owners: Vec::new(), denied: None }
     }
 }
 
@@ -74,6 +77,7 @@ pub fn collect(owned: &[Owned], upstreams: &mut Upstreams<'_>, report: &mut Repo
             });
             if server.owners.last() != Some(&index) {
                 server.owners.push(index);
+                server.denied = server.denied.take().or_else(|| item.denies_hosts.clone());
             }
             add_paths(server, rule, number, (index, owned), upstreams, report);
         }
