@@ -73,9 +73,12 @@ fn add_aliases(
             }
         } else {
             let name = alias.to_ascii_lowercase();
-            if servers.contains_key(&name) && name != host {
+            if name == host {
+                // A wildcard host stays one of a single label, which its alias would not be.
+                None
+            } else if servers.contains_key(&name) {
                 Some(format!("the alias {name:?} is the host of a rule, which keeps it"))
-            } else if name != host && table.has_exact(&name) {
+            } else if table.has_alias(&name) {
                 Some(format!("the alias {name:?} is already taken"))
             } else {
                 table.add_alias(&name, index);
