@@ -28,6 +28,13 @@ pub struct Location {
     pub is_catch_all: bool,
 }
 
+impl Location {
+    /// No Ingress says where its requests go: they go to the default backend of the controller.
+    pub fn has_no_backend(&self) -> bool {
+        self.service.is_empty()
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct Server {
     pub locations: Vec<Location>,
@@ -66,7 +73,7 @@ pub fn collect(owned: &[Owned], upstreams: &mut Upstreams<'_>, report: &mut Repo
     for (index, item) in owned.iter().enumerate() {
         let own_default = default_backend(item, index, owned, upstreams);
         if let (Some(own), true) = (&own_default, item.ingress.spec.rules.is_empty()) {
-            catch_all(&mut servers, index, own, item, report);
+            catch_all(&mut servers, own, (index, owned), report);
         }
         for (number, rule) in item.ingress.spec.rules.iter().enumerate() {
             let Some(host) = rule_host(rule, number, item, report) else { continue };
@@ -92,14 +99,19 @@ fn default_backend(item: &Owned, owner: usize, owned: &[Owned], upstreams: &mut 
     Some(upstreams.add(service, owner, owned))
 }
 
-/// An Ingress with a default backend and no rules takes the default server's root; the first one wins (§2.5).
-fn catch_all(servers: &mut Servers, index: usize, own: &Backend, item: &Owned, report: &mut Report) {
+/// An Ingress with a default backend and no rules takes the default server's root; the first one wins (§2.5). It also
+/// wins over any rule, because ingress-nginx places catch-alls before it looks at rules.
+fn catch_all(servers: &mut Servers, own: &Backend, (index, owned): (usize, &[Owned]), report: &mut Report) {
+    let Some(item) = owned.get(index) else { return };
     let Some(root) = servers.get_mut(DEFAULT_SERVER).and_then(|s| s.locations.first_mut()) else { return };
-    if !root.is_default {
+    if root.is_catch_all {
         let message = "an older Ingress is already the catch-all of the default server";
         let key = Some("spec.defaultBackend".to_owned());
         report.ingress(Severity::Warning, Reason::Conflict, &item.ingress, key, message);
         return;
+    }
+    if let Some(rule) = root.owner.and_then(|owner| owned.get(owner)) {
+        conflict(rule, Some(item), "", &root.path, "spec.rules".to_owned(), report);
     }
     let (target, service, port) = own.clone();
     *root =
@@ -138,7 +150,7 @@ fn add_paths(
         let key = format!("spec.rules[{number}].http.paths[{position}]");
         let text = if path.path.is_empty() { "/" } else { path.path.as_str() };
         if !text.starts_with('/') || text.chars().any(char::is_control) {
-            let message = format!("{text:?} is not an absolute path; it is not served");
+            let message = format!("{text:?} is not an absolute path without control characters; it is not served");
             report.ingress(Severity::Error, Reason::InvalidRule, &item.ingress, Some(key), message);
             continue;
         }
