@@ -1,7 +1,7 @@
 //! Services and EndpointSlices to endpoints (contract §11).
 
 use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use crate::snapshot::{EndpointSlice, IntOrString, ObjectKey, Service, ServicePort, Snapshot};
@@ -15,18 +15,38 @@ pub struct Plan {
     pub port: Arc<str>,
     /// `service-upstream`: the cluster IP is the one endpoint.
     pub cluster_ip: bool,
-    pub external_name: bool,
+    pub external_name: ExternalNames,
+}
+
+/// Which ExternalName Services are taken (contract §11).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExternalNames {
+    /// `--disable-svc-external-name`.
+    Off,
+    /// None that is this host: through it the proxy's own ports could be reached.
+    #[default]
+    Elsewhere,
+    /// Loopback addresses, too, but for the well-known one: a directory's endpoints may be there anyway.
+    Loopback,
+}
+
+impl ExternalNames {
+    fn allow(self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let well_known = address == Ipv4Addr::LOCALHOST || address == Ipv6Addr::LOCALHOST;
+        !address.is_loopback() || (self == Self::Loopback && !well_known)
+    }
 }
 
 /// Slices by Service, so that ten thousand upstreams do not scan ten thousand slices each.
 #[derive(Debug, Default)]
 pub struct SliceIndex<'a> {
-    by_service: HashMap<(&'a str, &'a str), Vec<&'a EndpointSlice>>,
+    by_service: HashMap<(&'a str, &'a str), Vec<&'a EndpointSlice>, foldhash::fast::RandomState>,
 }
 
 impl<'a> SliceIndex<'a> {
     pub fn new(snapshot: &'a Snapshot) -> Self {
-        let mut by_service: HashMap<_, Vec<_>> = HashMap::new();
+        let mut by_service: HashMap<_, Vec<_>, _> = HashMap::default();
         for (key, slice) in &snapshot.endpoint_slices {
             if let Some(service) = slice.service_name() {
                 by_service.entry((&*key.namespace, service)).or_default().push(&**slice);
@@ -73,9 +93,17 @@ pub fn resolve<'a>(plan: &'a Plan, snapshot: &'a Snapshot, slices: &SliceIndex<'
 /// A port by number, by target port or by name, in the order of the Service (contract §11).
 fn find_port<'a>(service: &'a Service, wanted: &str) -> Option<&'a ServicePort> {
     service.spec.ports.iter().find(|port| {
-        let target = port.target_port.as_ref().map(ToString::to_string);
-        port.port.to_string() == wanted || target.as_deref() == Some(wanted) || port.name == wanted
+        let is_target = || match &port.target_port {
+            Some(IntOrString::Int(number)) => is_number(*number, wanted),
+            Some(IntOrString::String(name)) => **name == *wanted,
+            None => false,
+        };
+        is_number(port.port, wanted) || is_target() || port.name == wanted
     })
+}
+
+fn is_number(number: i32, text: &str) -> bool {
+    itoa::Buffer::new().format(number) == text
 }
 
 fn cluster_ip(service: &Service, wanted: &str) -> Result<EndpointSet, Missing> {
@@ -87,7 +115,7 @@ fn cluster_ip(service: &Service, wanted: &str) -> Result<EndpointSet, Missing> {
 
 /// Ports are optional on an ExternalName Service: the backend's number is used then.
 fn external_name(plan: &Plan, service: &Service) -> Result<EndpointSet, Missing> {
-    if !plan.external_name {
+    if plan.external_name == ExternalNames::Off {
         return Err(Missing::ExternalNameOff);
     }
     let name = service.spec.external_name.trim_end_matches('.').to_ascii_lowercase();
@@ -98,7 +126,7 @@ fn external_name(plan: &Plan, service: &Service) -> Result<EndpointSet, Missing>
     let port = find_port(service, &plan.port).and_then(number).or_else(|| plan.port.parse().ok());
     let port = port.and_then(|n| u16::try_from(n).ok()).ok_or_else(|| Missing::Port(plan.port.clone()))?;
     if let Ok(address) = name.parse::<IpAddr>() {
-        if address.to_canonical().is_loopback() {
+        if !plan.external_name.allow(address) {
             return Err(Missing::ExternalName(name));
         }
         return Ok(EndpointSet::Fixed([Endpoint { address: SocketAddr::new(address, port) }].into()));
@@ -121,7 +149,7 @@ fn is_dns_name(name: &str) -> bool {
 }
 
 fn from_slices(port: &ServicePort, slices: &[&EndpointSlice]) -> Vec<Endpoint> {
-    let mut seen = HashSet::new();
+    let mut seen = HashSet::with_hasher(foldhash::fast::RandomState::default());
     let mut endpoints = Vec::new();
     for slice in slices {
         let ports = slice_ports(port, slice);

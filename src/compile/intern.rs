@@ -4,14 +4,16 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
+type Hasher = foldhash::fast::RandomState;
+
 #[derive(Debug)]
 pub struct Interner<T: ?Sized> {
-    known: HashMap<Arc<T>, ()>,
+    known: HashMap<Arc<T>, (), Hasher>,
 }
 
 impl<T: ?Sized> Default for Interner<T> {
     fn default() -> Self {
-        Self { known: HashMap::new() }
+        Self { known: HashMap::default() }
     }
 }
 
@@ -41,12 +43,12 @@ impl Interner<str> {
 #[derive(Debug)]
 pub struct Indexed<T> {
     list: Vec<T>,
-    index: HashMap<T, u32>,
+    index: HashMap<T, u32, Hasher>,
 }
 
 impl<T> Default for Indexed<T> {
     fn default() -> Self {
-        Self { list: Vec::new(), index: HashMap::new() }
+        Self { list: Vec::new(), index: HashMap::default() }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::annotations::{AnnotationProblem, Annotations, ParseOptions};
 use super::certificate;
-use crate::snapshot::{Ingress, ObjectKey, Secret, Snapshot};
+use crate::snapshot::{Ingress, ObjectKey, Secret};
 use crate::table::Certificate;
 
 /// The annotations of one Ingress, read.
@@ -15,40 +15,57 @@ pub struct Parsed {
     pub problems: Vec<AnnotationProblem>,
 }
 
+/// What was read of one version of an object, and whether it was asked for since the last [`Memo::forget_unused`].
+#[derive(Debug)]
+struct Known<O, V> {
+    object: Arc<O>,
+    value: V,
+    used: bool,
+}
+
+type Map<O, V> = HashMap<ObjectKey, Known<O, V>, foldhash::fast::RandomState>;
+
 type CertificateResult = Result<Arc<Certificate>, String>;
 
 #[derive(Debug, Default)]
 pub struct Memo {
-    annotations: HashMap<ObjectKey, (Arc<Ingress>, Arc<Parsed>)>,
-    certificates: HashMap<ObjectKey, (Arc<Secret>, CertificateResult)>,
+    annotations: Map<Ingress, Arc<Parsed>>,
+    certificates: Map<Secret, CertificateResult>,
 }
 
 impl Memo {
     pub fn annotations(&mut self, key: &ObjectKey, ingress: &Arc<Ingress>, options: &ParseOptions) -> Arc<Parsed> {
-        if let Some((known, parsed)) = self.annotations.get(key)
-            && Arc::ptr_eq(known, ingress)
-        {
-            return Arc::clone(parsed);
-        }
-        let (annotations, problems) = Annotations::parse(&ingress.metadata.annotations, options);
-        let parsed = Arc::new(Parsed { annotations, problems });
-        self.annotations.insert(key.clone(), (Arc::clone(ingress), Arc::clone(&parsed)));
-        parsed
+        recall(&mut self.annotations, key, ingress, || {
+            let (annotations, problems) = Annotations::parse(&ingress.metadata.annotations, options);
+            Arc::new(Parsed { annotations, problems })
+        })
     }
 
     pub fn certificate(&mut self, key: &ObjectKey, secret: &Arc<Secret>) -> CertificateResult {
-        if let Some((known, result)) = self.certificates.get(key)
-            && Arc::ptr_eq(known, secret)
-        {
-            return result.clone();
-        }
-        let result = certificate::from_secret(secret).map(Arc::new);
-        self.certificates.insert(key.clone(), (Arc::clone(secret), result.clone()));
-        result
+        recall(&mut self.certificates, key, secret, || certificate::from_secret(secret).map(Arc::new))
     }
 
-    pub fn forget_absent(&mut self, snapshot: &Snapshot) {
-        self.annotations.retain(|key, _| snapshot.ingresses.contains_key(key));
-        self.certificates.retain(|key, _| snapshot.secrets.contains_key(key));
+    /// Forgets what was not asked for since the last call: objects that are gone, or not used any more.
+    pub fn forget_unused(&mut self) {
+        self.annotations.retain(|_, known| std::mem::take(&mut known.used));
+        self.certificates.retain(|_, known| std::mem::take(&mut known.used));
+    }
+}
+
+fn recall<O, V: Clone>(map: &mut Map<O, V>, key: &ObjectKey, object: &Arc<O>, read: impl FnOnce() -> V) -> V {
+    match map.get_mut(key) {
+        Some(known) if Arc::ptr_eq(&known.object, object) => {
+            known.used = true;
+            known.value.clone()
+        }
+        Some(known) => {
+            *known = Known { object: Arc::clone(object), value: read(), used: true };
+            known.value.clone()
+        }
+        None => {
+            let value = read();
+            map.insert(key.clone(), Known { object: Arc::clone(object), value: value.clone(), used: true });
+            value
+        }
     }
 }

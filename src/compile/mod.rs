@@ -41,7 +41,7 @@ pub fn compile(snapshot: &Snapshot, options: &Options, memo: &mut Memo) -> Compi
     let mut report = report::Report::default();
     let settings = settings::resolve(snapshot, options, &mut report);
     let compiled = ingress::compile(ingress::Input { snapshot, options, settings: &settings }, memo, &mut report);
-    memo.forget_absent(snapshot);
+    memo.forget_unused();
     let ingress::Output { table, endpoints, plans } = compiled;
     Compiled { table, endpoints, plans, diagnostics: report.into_sorted() }
 }

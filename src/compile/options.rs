@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::annotations::ParseOptions;
+use super::endpoints::ExternalNames;
 use crate::snapshot::ObjectKey;
 use crate::table::Certificate;
 
@@ -16,7 +17,7 @@ pub struct Options {
     /// `--watch-namespace`; empty is every namespace.
     pub watch_namespace: String,
     pub disable_catch_all: bool,
-    pub disable_external_name: bool,
+    pub external_names: ExternalNames,
     pub annotations: ParseOptions,
     pub config_map: Option<ObjectKey>,
     pub default_certificate: Option<ObjectKey>,
@@ -36,7 +37,7 @@ impl Default for Options {
             watch_without_class: false,
             watch_namespace: String::new(),
             disable_catch_all: false,
-            disable_external_name: false,
+            external_names: ExternalNames::default(),
             annotations: ParseOptions::default(),
             config_map: None,
             default_certificate: None,

@@ -50,7 +50,7 @@ fn defaults() {
     assert_eq!((config.watch_namespace, config.configmap, config.enable_metrics), (None, None, None));
     assert!(config.enable_annotation_validation && config.metrics_per_host);
     assert_eq!(config.shutdown_grace_period, Duration::ZERO);
-    assert_eq!(config.post_shutdown_grace_period, Duration::from_secs(10));
+    assert_eq!(config.post_shutdown_grace_period, Duration::ZERO);
     assert_eq!(config.length_buckets.len(), 10);
     assert!(warnings.is_empty() && !print_config);
     assert!(settings.iter().all(|setting| setting.origin == Origin::Default));

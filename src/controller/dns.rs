@@ -99,3 +99,6 @@ async fn follow(resolver: Arc<TokioResolver>, handle: Arc<Handle>, (key, name, p
         tokio::time::sleep(wait).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

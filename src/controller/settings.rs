@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::run::Settings;
 use crate::compile::Options;
 use crate::compile::annotations::ParseOptions;
+use crate::compile::endpoints::ExternalNames;
 use crate::config::{Config, NamespacedName};
 use crate::proxy::ListenAddresses;
 use crate::snapshot::ObjectKey;
@@ -21,7 +22,11 @@ pub fn options(config: &Config) -> Options {
         watch_without_class: config.watch_ingress_without_class,
         watch_namespace: config.watch_namespace.clone().unwrap_or_default(),
         disable_catch_all: config.disable_catch_all,
-        disable_external_name: config.disable_svc_external_name,
+        external_names: match config.disable_svc_external_name {
+            true => ExternalNames::Off,
+            false if config.manifests.is_some() => ExternalNames::Loopback,
+            false => ExternalNames::Elsewhere,
+        },
         annotations: ParseOptions {
             prefix: config.annotations_prefix.clone(),
             validate: config.enable_annotation_validation,

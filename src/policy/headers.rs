@@ -18,6 +18,7 @@ names! {
     X_SCHEME = "x-scheme";
     X_ORIGINAL_FORWARDED_FOR = "x-original-forwarded-for";
     X_ORIGINAL_FORWARDED_HOST = "x-original-forwarded-host";
+    X_PAD = "x-pad";
     PROXY = "proxy";
     KEEP_ALIVE = "keep-alive";
     PROXY_CONNECTION = "proxy-connection";
@@ -133,13 +134,14 @@ pub fn join_cookies(headers: &mut HeaderMap) {
 }
 
 /// Removes from an upstream's answer what is about its connection, its `Server` and `Date` (the proxy sets its own),
-/// nginx's `X-Accel-*` instructions, and `hidden`.
+/// `X-Pad`, nginx's `X-Accel-*` instructions, and `hidden`.
 pub fn to_client(headers: &mut HeaderMap, hidden: &[HeaderName]) {
     for name in [header::CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE] {
         headers.remove(name);
     }
     headers.remove(header::SERVER);
     headers.remove(header::DATE);
+    headers.remove(X_PAD);
     for name in hidden {
         headers.remove(name);
     }

@@ -39,7 +39,7 @@ pub async fn attempt(
     let tls = tls.and_then(|index| live.client_tls.get(index as usize)).map(Arc::clone);
     let transport = Transport { http2: policy.protocol.is_http2(), tls };
     let began = Instant::now();
-    exchange.tried.push(Tried { address, connect: None, header: None, began, status: None });
+    exchange.tried.push(Tried { address, connect: None, header: None, began, failed_after: None, status: None });
     let keep_alive = &live.table.global.upstream_keep_alive;
     loop {
         let pooled = worker.pools.take(address, &transport, keep_alive);
@@ -48,7 +48,7 @@ pub async fn attempt(
             Some(lease) => lease,
             None => {
                 let sender = connect::connect(&worker, address, &transport, policy.timeouts.connect).await;
-                let sender = sender.inspect_err(|failure| note(exchange, status_of(*failure)))?;
+                let sender = sender.inspect_err(|failure| note_failure(exchange, *failure))?;
                 worker.pools.add(address, &transport, sender)
             }
         };
@@ -61,13 +61,13 @@ pub async fn attempt(
                     last.header = Some(began.elapsed());
                 }
                 note(exchange, response.status());
-                check_head(&response, plan)?;
+                check_head(&response, plan).inspect_err(|failure| note_failure(exchange, *failure))?;
                 return Ok((response, lease));
             }
             // Nothing was sent, the pool was out of date: the same endpoint on another connection.
             Err((Failure::Stale, Some(back))) if !fresh => request = *back,
             Err((failure, _)) => {
-                note(exchange, status_of(failure));
+                note_failure(exchange, failure);
                 return Err(failure);
             }
         }
@@ -77,6 +77,13 @@ pub async fn attempt(
 fn note(exchange: &mut Exchange, status: StatusCode) {
     if let Some(last) = exchange.tried.last_mut() {
         last.status = Some(status.as_u16());
+    }
+}
+
+fn note_failure(exchange: &mut Exchange, failure: Failure) {
+    note(exchange, status_of(failure));
+    if let Some(last) = exchange.tried.last_mut() {
+        last.failed_after = Some(last.began.elapsed());
     }
 }
 

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use super::io::Watched;
+use super::io::{Signs, Watched};
 use super::phases;
 use super::timer::Deadline;
 use super::worker::{LocalExecutor, Worker};
@@ -29,6 +29,8 @@ use crate::telemetry::process::ConnectionState;
 const MAX_HEAD: usize = 32 * 1024;
 /// What a connection that must end gets to finish its last write.
 const CLOSING: Duration = Duration::from_secs(2);
+/// A client that takes nothing of its answer for this long, and at most twice, is let go (nginx's `send_timeout`).
+const STALLED: Duration = Duration::from_secs(60);
 
 /// What a connection is to its requests.
 #[derive(Debug)]
@@ -67,8 +69,9 @@ pub struct Activity {
     worker: Rc<Worker>,
     in_flight: Cell<u32>,
     served: Cell<u32>,
-    /// Bytes came since the last request ended. The stream sets it; an upgraded stream must be `Send`.
-    arrived: Arc<AtomicBool>,
+    signs: Arc<Signs>,
+    /// The number of writes when the limits were last looked at.
+    writes_seen: Cell<u64>,
     /// A head is on its way since `since`; otherwise the connection idles since then.
     reading: Cell<bool>,
     since: Cell<Instant>,
@@ -83,7 +86,8 @@ impl Activity {
             worker: Rc::clone(worker),
             in_flight: Cell::new(0),
             served: Cell::new(0),
-            arrived: Arc::default(),
+            signs: Arc::default(),
+            writes_seen: Cell::new(0),
             // The first head is awaited from the start.
             reading: Cell::new(true),
             state: Cell::new(ConnectionState::Reading),
@@ -109,20 +113,22 @@ impl Activity {
     pub fn request_ended(&self) {
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
         if self.in_flight.get() == 0 {
-            self.arrived.store(false, Ordering::Relaxed);
+            self.signs.arrived.store(false, Ordering::Relaxed);
             self.since.set(self.worker.timers.now());
             self.go(ConnectionState::Waiting);
         }
     }
 
-    /// What is left of the time this state may last; `None` while a request is in flight. A head that has begun since
-    /// this was last asked gets its whole time from now.
+    /// What is left of the time this state may last; `None` while a request is in flight and the client takes its
+    /// answer. A head that has begun since this was last asked gets its whole time from now.
     fn left(&self, limits: Limits) -> Option<Duration> {
         if self.in_flight.get() > 0 {
-            return None;
+            let writes = self.signs.writes.load(Ordering::Relaxed);
+            let same = self.writes_seen.replace(writes) == writes;
+            return (same && self.signs.blocked.load(Ordering::Relaxed)).then_some(Duration::ZERO);
         }
         let now = self.worker.timers.now();
-        if !self.reading.get() && self.arrived.load(Ordering::Relaxed) {
+        if !self.reading.get() && self.signs.arrived.load(Ordering::Relaxed) {
             self.reading.set(true);
             self.since.set(now);
             self.go(ConnectionState::Reading);
@@ -168,7 +174,7 @@ where
             async move { Ok::<_, Infallible>(phases::respond(worker, client, activity, request).await) }
         })
     };
-    let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity.arrived)));
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity.signs)));
     let connection = pin!(builder.serve_connection_with_upgrades(io, service));
     let mut ending = Ending { worker, activity, limits, asked: false, deadline: None };
     ending.run(connection).await;
@@ -247,7 +253,7 @@ impl Ending {
             .get_or_insert_with(|| Deadline::after(&self.worker.timers, limits.head.min(limits.idle).max(CLOSING)));
         while deadline.poll_expired(cx).is_ready() {
             match self.activity.left(limits) {
-                None => deadline.reset(limits.idle.max(CLOSING)),
+                None => deadline.reset(STALLED),
                 Some(left) if !left.is_zero() && !self.asked => deadline.reset(left),
                 Some(_) if self.asked => return Poll::Ready(Verdict::Drop),
                 Some(_) => {

@@ -21,6 +21,8 @@ pub struct Tried {
     pub connect: Option<Duration>,
     pub header: Option<Duration>,
     pub began: Instant,
+    /// How long a failed try took; an answer lasts as long as its body.
+    pub failed_after: Option<Duration>,
     pub status: Option<u16>,
 }
 
@@ -143,7 +145,7 @@ impl Exchange {
             .map(|(i, tried)| Attempt {
                 addr: tried.address,
                 response_length: (i == last).then_some(self.body_bytes),
-                response_time: tried.header.unwrap_or_else(|| tried.began.elapsed()),
+                response_time: tried.failed_after.unwrap_or_else(|| tried.began.elapsed()),
                 status: tried.status,
             })
             .collect();

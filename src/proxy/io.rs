@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use http::StatusCode;
@@ -11,11 +11,31 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::respond;
 
+/// What a stream shows of itself. Atomics because an upgraded stream must be `Send`; one thread uses them.
+#[derive(Debug, Default)]
+pub struct Signs {
+    /// Bytes came since this was last cleared.
+    pub arrived: AtomicBool,
+    /// The last write could not take anything.
+    pub blocked: AtomicBool,
+    /// Writes that took something.
+    pub writes: AtomicU64,
+}
+
+impl Signs {
+    fn wrote<T>(&self, result: &Poll<io::Result<T>>) {
+        self.blocked.store(result.is_pending(), Ordering::Relaxed);
+        if result.is_ready() {
+            self.writes.store(self.writes.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        }
+    }
+}
+
 /// A client stream under hyper.
 #[derive(Debug)]
 pub struct Watched<S> {
     inner: S,
-    arrived: Arc<AtomicBool>,
+    signs: Arc<Signs>,
     /// The last head that began names a version that is not HTTP/1: what hyper calls a bad request is 505.
     other_version: bool,
     page: Option<Page>,
@@ -30,8 +50,8 @@ struct Page {
 }
 
 impl<S> Watched<S> {
-    pub fn new(inner: S, arrived: Arc<AtomicBool>) -> Self {
-        Self { inner, arrived, other_version: false, page: None }
+    pub fn new(inner: S, signs: Arc<Signs>) -> Self {
+        Self { inner, signs, other_version: false, page: None }
     }
 }
 
@@ -40,7 +60,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
         if let Some(new) = buf.filled().get(before..).filter(|new| !new.is_empty())
-            && !self.arrived.swap(true, Ordering::Relaxed)
+            && !self.signs.arrived.swap(true, Ordering::Relaxed)
         {
             self.other_version = names_other_version(new);
         }
@@ -103,7 +123,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         if self.page.is_some() || self.replace(bytes) {
             return self.poll_page(cx);
         }
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
+        let result = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.signs.wrote(&result);
+        result
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -126,7 +148,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         if self.page.is_some() || only.is_some_and(|one| self.replace(one)) {
             return self.poll_page(cx);
         }
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        let result = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.signs.wrote(&result);
+        result
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -156,7 +156,7 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
         scheme: exchange.client.scheme(),
         host: &host.sent,
         uri: sent_target(&request),
-        host_has_certificate: server.has_certificate,
+        host_has_certificate: server.has_certificate_for(&exchange.host),
         https_port: exchange.worker.handle.options.https_port,
     }) {
         return Err(stop(respond::redirect(table.global.https_redirect_code, &location), request));
@@ -259,7 +259,8 @@ fn slash_location(
         location.push_str(exchange.client.scheme());
         location.push_str("://");
         location.push_str(&host.name);
-        if policy.port_in_redirect {
+        let standard = if exchange.client.tls { 443 } else { 80 };
+        if policy.port_in_redirect && exchange.client.port != standard {
             location.push(':');
             location.push_str(&exchange.client.port.to_string());
         }

@@ -53,6 +53,14 @@ impl CertificateTable {
         };
     }
 
+    /// The certificate of a rule host or alias itself, written as there.
+    pub fn of_host(&self, host: &str) -> Option<&Arc<Certificate>> {
+        match host.strip_prefix("*.") {
+            Some(suffix) => self.wildcard.get(suffix),
+            None => self.exact.get(host),
+        }
+    }
+
     pub fn find(&self, server_name: &str) -> Option<&Arc<Certificate>> {
         let wildcard = || server_name.split_once('.').and_then(|(_, suffix)| self.wildcard.get(suffix));
         self.exact.get(server_name).or_else(wildcard).or(self.default.as_ref())

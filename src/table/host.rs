@@ -68,16 +68,6 @@ impl HostTable {
         one_label.copied().or_else(regex).unwrap_or(self.default)
     }
 
-    /// The names that lead to a virtual host besides its own, sorted.
-    pub fn aliases_of(&self, name: &str, hosts: &[super::VirtualHost]) -> Vec<String> {
-        let is_it = |index: &Index| hosts.get(*index as usize).is_some_and(|host| *host.name == *name);
-        let exact = self.exact.iter().filter(|(alias, i)| ***alias != *name && is_it(i)).map(|(a, _)| a.to_string());
-        let deep = self.any_depth.iter().filter(|(_, i)| is_it(i)).map(|(suffix, _)| format!("*.{suffix}"));
-        let mut all: Vec<String> = exact.chain(deep).collect();
-        all.sort();
-        all
-    }
-
     fn find_any_depth(&self, host: &str) -> Option<Index> {
         if self.any_depth.is_empty() {
             return None;

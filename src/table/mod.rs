@@ -63,11 +63,34 @@ pub struct VirtualHost {
     pub name: Arc<str>,
     /// A certificate entry covers the host, whether or not its Secret can be used (contract §7.1).
     pub has_certificate: bool,
+    /// The names of `server-alias`, if there are any: each is covered only if the host's certificate is valid for it.
+    pub aliases: Option<Box<Aliases>>,
     /// Redirect of the URI `/` (contract §5.7).
     pub app_root: Option<Arc<str>>,
     /// Answers the health path on the proxy's own ports (contract §8.3): the default server only.
     pub health_path: Option<Arc<str>>,
     pub paths: PathTable,
+}
+
+/// Names that lead to a virtual host besides its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Aliases {
+    /// Sorted as they were written; lower-case, but for regexes.
+    pub names: Vec<String>,
+    /// Exact ones, lower-case, that the host's certificate covers.
+    pub certified: Vec<String>,
+}
+
+impl VirtualHost {
+    /// Whether a certificate entry covers the name that was asked for (contract §7.1).
+    pub fn has_certificate_for(&self, host: &str) -> bool {
+        let Some(aliases) = &self.aliases else { return self.has_certificate };
+        let own = match self.name.strip_prefix('*') {
+            Some(suffix) => host.ends_with(suffix),
+            None => *self.name == *host,
+        };
+        self.has_certificate && (own || aliases.certified.iter().any(|alias| alias == host))
+    }
 }
 
 /// A named pool of endpoints. The endpoints themselves live beside the table and have their own swap (invariant 3).

@@ -40,7 +40,7 @@ pub fn render(table: &RoutingTable, endpoints: &BTreeMap<UpstreamKey, EndpointSe
 
 fn virtual_host(out: &mut String, table: &RoutingTable, host: &VirtualHost) {
     let _ = write!(out, "host {}", host.name);
-    for alias in table.hosts.aliases_of(&host.name, &table.virtual_hosts) {
+    for alias in host.aliases.iter().flat_map(|aliases| &aliases.names) {
         let _ = write!(out, " alias={alias}");
     }
     if host.has_certificate {
@@ -55,7 +55,7 @@ fn virtual_host(out: &mut String, table: &RoutingTable, host: &VirtualHost) {
     out.push('\n');
     for (pattern, route) in host.paths.routes() {
         if let Some(route) = table.route(route) {
-            line(out, table, &pattern, route);
+            line(out, table, pattern, route);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use portcullis::base::diagnostic::Diagnostic;
+use portcullis::compile::endpoints::ExternalNames;
 use portcullis::compile::{Compiled, Memo, Options, compile};
 use portcullis::policy::global::GlobalPolicy;
 use portcullis::snapshot::{ObjectKey, Snapshot};
@@ -86,7 +87,7 @@ fn options(flags: &[String]) -> Options {
             "controller-class" => value.clone_into(&mut options.controller_class),
             "watch-namespace" => value.clone_into(&mut options.watch_namespace),
             "disable-catch-all" => options.disable_catch_all = true,
-            "disable-svc-external-name" => options.disable_external_name = true,
+            "disable-svc-external-name" => options.external_names = ExternalNames::Off,
             "annotations-prefix" => value.clone_into(&mut options.annotations.prefix),
             "enable-annotation-validation" => options.annotations.validate = value != "false",
             "configmap" => options.config_map = object(value),

@@ -8,7 +8,7 @@ use super::servers::{DEFAULT_SERVER, Server, Servers};
 use super::tls::Certificates;
 use crate::base::diagnostic::{Reason, Severity};
 use crate::policy::rewrite::build_regex;
-use crate::table::{HostTable, Index, VirtualHost};
+use crate::table::{Aliases, HostTable, Index, VirtualHost};
 
 #[derive(Debug)]
 pub struct Hosts {
@@ -16,7 +16,12 @@ pub struct Hosts {
     pub virtual_hosts: Vec<VirtualHost>,
 }
 
-pub fn build(input: Input<'_>, servers: Servers, certificates: &Certificates, routes: &mut Routes<'_>) -> Hosts {
+pub fn build(
+    input: Input<'_>,
+    servers: Servers<'_>,
+    certificates: &mut Certificates,
+    routes: &mut Routes<'_>,
+) -> Hosts {
     let position = |host: &str| servers.keys().position(|h| h == host);
     let default = position(DEFAULT_SERVER).and_then(|i| Index::try_from(i).ok()).unwrap_or(0);
     let mut table = HostTable::new(default);
@@ -26,11 +31,13 @@ pub fn build(input: Input<'_>, servers: Servers, certificates: &Certificates, ro
     let mut virtual_hosts = Vec::with_capacity(servers.len());
     for (index, (host, server)) in servers.iter().enumerate() {
         let index = Index::try_from(index).unwrap_or(default);
-        add_aliases(&mut table, index, host, server, &servers, routes);
+        let names = add_aliases(&mut table, index, host, server, &servers, routes);
+        let aliases = (!names.is_empty()).then(|| Box::new(certify(names, host, certificates)));
         let is_default = host == DEFAULT_SERVER;
         virtual_hosts.push(VirtualHost {
             name: routes.text(host),
             has_certificate: certificates.covers(host),
+            aliases,
             app_root: app_root(server, routes),
             health_path: is_default.then(|| Arc::clone(&input.options.health_path)),
             paths: routes.paths(host, server),
@@ -40,7 +47,7 @@ pub fn build(input: Input<'_>, servers: Servers, certificates: &Certificates, ro
 }
 
 /// Any Ingress of the host; the first location that has one, in the order in which nginx reads them (contract §5.7).
-fn app_root(server: &Server, routes: &Routes<'_>) -> Option<Arc<str>> {
+fn app_root(server: &Server<'_>, routes: &Routes<'_>) -> Option<Arc<str>> {
     let mut ordered: Vec<_> = server.locations.iter().filter(|l| !l.is_catch_all).collect();
     ordered.sort_by(|a, b| super::locations::nginx_order(a, b));
     ordered
@@ -50,19 +57,38 @@ fn app_root(server: &Server, routes: &Routes<'_>) -> Option<Arc<str>> {
         .map(|root| root.as_str().into())
 }
 
+/// An alias is shown the host's certificate only where that is valid for it.
+fn certify(names: Vec<String>, host: &str, certificates: &mut Certificates) -> Aliases {
+    let own = certificates.table.of_host(host).cloned();
+    let mut certified = Vec::new();
+    for name in names.iter().map(|name| name.to_ascii_lowercase()) {
+        if let Some(certificate) = own.as_ref().filter(|certificate| certificate.covers(&name)) {
+            certificates.table.add(&name, Arc::clone(certificate));
+            certified.push(name);
+        }
+    }
+    Aliases { names, certified }
+}
+
 /// `server-alias` of the first Ingress of the host that sets one; a name that is a host, or taken, is dropped (§3.6).
 fn add_aliases(
     table: &mut HostTable,
     index: Index,
     host: &str,
-    server: &Server,
-    servers: &Servers,
+    server: &Server<'_>,
+    servers: &Servers<'_>,
     routes: &mut Routes<'_>,
-) {
+) -> Vec<String> {
     let owners = server.owners.iter().filter_map(|i| routes.owned(*i));
-    let Some(owner) = owners.into_iter().find(|o| o.annotations().server_alias.is_some()) else { return };
+    let Some(owner) = owners.into_iter().find(|o| o.annotations().server_alias.is_some()) else { return Vec::new() };
+    let mut taken = Vec::new();
     let aliases = owner.annotations().server_alias.clone().map(|a| a.0).unwrap_or_default();
     for alias in aliases {
+        // A wildcard host stays one of a single label, which its alias would not be.
+        if alias.eq_ignore_ascii_case(host) {
+            continue;
+        }
+        let alias = if alias.starts_with('~') { alias } else { alias.to_ascii_lowercase() };
         let refused = if let Some(pattern) = alias.strip_prefix('~') {
             match build_regex(&[pattern.trim_start_matches('*')]) {
                 Ok(regex) => {
@@ -72,21 +98,21 @@ fn add_aliases(
                 Err(reason) => Some(format!("the alias {alias:?} is no regex that can be used: {reason}")),
             }
         } else {
-            let name = alias.to_ascii_lowercase();
-            if name == host {
-                // A wildcard host stays one of a single label, which its alias would not be.
-                None
-            } else if servers.contains_key(&name) {
-                Some(format!("the alias {name:?} is the host of a rule, which keeps it"))
-            } else if table.has_alias(&name) {
-                Some(format!("the alias {name:?} is already taken"))
+            if servers.contains_key(&alias) {
+                Some(format!("the alias {alias:?} is the host of a rule, which keeps it"))
+            } else if table.has_alias(&alias) {
+                Some(format!("the alias {alias:?} is already taken"))
             } else {
-                table.add_alias(&name, index);
+                table.add_alias(&alias, index);
                 None
             }
         };
-        if let Some(message) = refused {
-            routes.tell(owner, Severity::Warning, Reason::Conflict, Some("server-alias".to_owned()), message);
+        match refused {
+            Some(message) => {
+                routes.tell(owner, Severity::Warning, Reason::Conflict, Some("server-alias".to_owned()), message);
+            }
+            None => taken.push(alias),
         }
     }
+    taken
 }

@@ -63,10 +63,10 @@ pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output
     let owned = owned(input, memo, report);
     let mut upstreams = upstreams::Upstreams::new(input);
     let servers = servers::collect(&owned, &mut upstreams, report);
-    let certificates = tls::select(input, &owned, &servers, memo, report);
+    let mut certificates = tls::select(input, &owned, &servers, memo, report);
     let mut texts = Interner::default();
     let mut routes = locations::Routes::new(input, &owned, &mut texts, report);
-    let hosts = hosts::build(input, servers, &certificates, &mut routes);
+    let hosts = hosts::build(input, servers, &mut certificates, &mut routes);
     let (routes, upstream_tls) = routes.finish();
     let (upstreams, plans, endpoints) = upstreams.finish(report);
     let table = RoutingTable {
@@ -85,7 +85,15 @@ pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output
 fn ingress_order(a: &Owned, b: &Owned) -> std::cmp::Ordering {
     let age = a.ingress.metadata.created.cmp(&b.ingress.metadata.created);
     // ingress-nginx compares the joined text, in which `/` sorts before letters and digits but after `-` and `.`.
-    age.then_with(|| b.key.to_string().cmp(&a.key.to_string()))
+    age.then_with(|| match a.key.namespace == b.key.namespace {
+        true => b.key.name.cmp(&a.key.name),
+        false => joined(&b.key).cmp(joined(&a.key)),
+    })
+}
+
+/// The bytes of `namespace/name`.
+fn joined(key: &ObjectKey) -> impl Iterator<Item = u8> {
+    key.namespace.bytes().chain([b'/']).chain(key.name.bytes())
 }
 
 fn owned(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Vec<Owned> {

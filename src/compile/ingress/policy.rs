@@ -20,7 +20,7 @@ use crate::policy::upstream::{ConnectionHeader, Protocol, Timeouts, UpstreamPoli
 /// Resolves the policy of `location` under the path text `path` (which differs from the rule's where a prefix was split).
 pub fn resolve(
     input: Input<'_>,
-    location: &Location,
+    location: &Location<'_>,
     path: &str,
     owner: Option<&Owned>,
     report: &mut Report,
@@ -98,7 +98,7 @@ fn body_limit(a: &Annotations, settings: &Settings) -> Option<u64> {
     a.proxy_body_size.map_or(settings.body_limit, |size| Some(size.0).filter(|bytes| *bytes != 0))
 }
 
-fn https_redirect(location: &Location, a: &Annotations, settings: &Settings) -> HttpsRedirect {
+fn https_redirect(location: &Location<'_>, a: &Annotations, settings: &Settings) -> HttpsRedirect {
     let exempt = settings.no_tls_redirect_locations.iter().any(|prefix| location.path.starts_with(prefix.as_str()));
     if location.is_catch_all || exempt {
         return HttpsRedirect::default();
@@ -120,7 +120,7 @@ fn https_redirect(location: &Location, a: &Annotations, settings: &Settings) -> 
 /// The rewrite of a location, unless its target is its very path. A regex that cannot be used denies the location:
 /// requests that were to be rewritten must not reach the upstream as they are.
 fn rewrite(
-    location: &Location,
+    location: &Location<'_>,
     path: &str,
     owner: &Owned,
     report: &mut Report,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::Owned;
-use super::upstreams::Upstreams;
+use super::upstreams::{Backend, Upstreams};
 use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::report::Report;
 use crate::snapshot::{IngressBackend, IngressRule, PathType};
@@ -15,61 +15,62 @@ pub const DEFAULT_SERVER: &str = "_";
 
 /// One location before its policy is resolved. `owner` indexes the owned Ingresses.
 #[derive(Clone, Debug)]
-pub struct Location {
-    pub path: String,
+pub struct Location<'a> {
+    pub path: &'a str,
     pub exact: bool,
     pub owner: Option<usize>,
     pub target: Target,
-    pub service: String,
-    pub port: String,
+    pub service: Arc<str>,
+    pub port: Arc<str>,
     /// The location `/` that exists without a rule (contract §4.5).
     pub is_default: bool,
     /// An Ingress without rules serves the default server: its redirects and rewrites do not apply (§2.5).
     pub is_catch_all: bool,
 }
 
-impl Location {
+impl Location<'_> {
     /// No Ingress says where its requests go: they go to the default backend of the controller.
     pub fn has_no_backend(&self) -> bool {
         self.service.is_empty()
     }
 }
 
-#[derive(Debug, Default)]
-pub struct Server {
-    pub locations: Vec<Location>,
+#[derive(Debug)]
+pub struct Server<'a> {
+    pub locations: Vec<Location<'a>>,
     /// Where each `(path, exact)` stands in `locations`.
-    index: HashMap<(String, bool), usize>,
+    index: HashMap<(&'a str, bool), usize, foldhash::fast::RandomState>,
     /// The Ingresses that have a rule for this host, in order.
     pub owners: Vec<usize>,
     /// Why all its locations answer 503.
     pub denied: Option<Arc<str>>,
 }
 
-impl Server {
-    fn new(root: Location) -> Self {
-        let index = HashMap::from([((root.path.clone(), false), 0)]);
+impl<'a> Server<'a> {
+    fn new(root: Location<'a>) -> Self {
+        let index = HashMap::from_iter([((root.path, root.exact), 0)]);
         Self { locations: vec![root], index, owners: Vec::new(), denied: None }
     }
 }
 
-pub type Servers = BTreeMap<String, Server>;
+pub type Servers<'a> = BTreeMap<String, Server<'a>>;
 
 /// Servers of all owned Ingresses, by lower-case host, [`DEFAULT_SERVER`] included.
-pub fn collect(owned: &[Owned], upstreams: &mut Upstreams<'_>, report: &mut Report) -> Servers {
-    let default_target = upstreams.default_target();
-    let root = |owner, target, service: &str, port: &str| Location {
-        path: "/".to_owned(),
+pub fn collect<'a>(owned: &'a [Owned], upstreams: &mut Upstreams<'_>, report: &mut Report) -> Servers<'a> {
+    let nothing: Arc<str> = Arc::from("");
+    let default = Backend { target: upstreams.default_target(), service: nothing.clone(), port: nothing };
+    let root = |owner, Backend { target, service, port }| Location {
+        path: "/",
         exact: false,
         owner,
         target,
-        service: service.to_owned(),
-        port: port.to_owned(),
+        service,
+        port,
         is_default: true,
         is_catch_all: false,
     };
     let mut servers = Servers::new();
-    servers.insert(DEFAULT_SERVER.to_owned(), Server::new(root(None, default_target, "", "")));
+    servers.insert(DEFAULT_SERVER.to_owned(), Server::new(root(None, default.clone())));
     for (index, item) in owned.iter().enumerate() {
         let own_default = default_backend(item, index, owned, upstreams);
         if let (Some(own), true) = (&own_default, item.ingress.spec.rules.is_empty()) {
@@ -77,10 +78,8 @@ pub fn collect(owned: &[Owned], upstreams: &mut Upstreams<'_>, report: &mut Repo
         }
         for (number, rule) in item.ingress.spec.rules.iter().enumerate() {
             let Some(host) = rule_host(rule, number, item, report) else { continue };
-            let server = servers.entry(host.clone()).or_insert_with(|| {
-                let (target, service, port) =
-                    own_default.clone().unwrap_or((default_target, String::new(), String::new()));
-                Server::new(root(Some(index), target, &service, &port))
+            let server = servers.entry(host).or_insert_with(|| {
+                Server::new(root(Some(index), own_default.clone().unwrap_or_else(|| default.clone())))
             });
             if server.owners.last() != Some(&index) {
                 server.owners.push(index);
@@ -92,8 +91,6 @@ pub fn collect(owned: &[Owned], upstreams: &mut Upstreams<'_>, report: &mut Repo
     servers
 }
 
-type Backend = (Target, String, String);
-
 fn default_backend(item: &Owned, owner: usize, owned: &[Owned], upstreams: &mut Upstreams<'_>) -> Option<Backend> {
     let service = item.ingress.spec.default_backend.as_ref()?.service.as_ref()?;
     Some(upstreams.add(service, owner, owned))
@@ -101,7 +98,7 @@ fn default_backend(item: &Owned, owner: usize, owned: &[Owned], upstreams: &mut 
 
 /// An Ingress with a default backend and no rules takes the default server's root; the first one wins (§2.5). It also
 /// wins over any rule, because ingress-nginx places catch-alls before it looks at rules.
-fn catch_all(servers: &mut Servers, own: &Backend, (index, owned): (usize, &[Owned]), report: &mut Report) {
+fn catch_all(servers: &mut Servers<'_>, own: &Backend, (index, owned): (usize, &[Owned]), report: &mut Report) {
     let Some(item) = owned.get(index) else { return };
     let Some(root) = servers.get_mut(DEFAULT_SERVER).and_then(|s| s.locations.first_mut()) else { return };
     if root.is_catch_all {
@@ -111,9 +108,9 @@ fn catch_all(servers: &mut Servers, own: &Backend, (index, owned): (usize, &[Own
         return;
     }
     if let Some(rule) = root.owner.and_then(|owner| owned.get(owner)) {
-        conflict(rule, Some(item), "", &root.path, "spec.rules".to_owned(), report);
+        conflict(rule, Some(item), "", root.path, "spec.rules".to_owned(), report);
     }
-    let (target, service, port) = own.clone();
+    let Backend { target, service, port } = own.clone();
     *root =
         Location { owner: Some(index), target, service, port, is_default: false, is_catch_all: true, ..root.clone() };
 }
@@ -137,33 +134,33 @@ fn rule_host(rule: &IngressRule, number: usize, item: &Owned, report: &mut Repor
     None
 }
 
-fn add_paths(
-    server: &mut Server,
-    rule: &IngressRule,
+fn add_paths<'a>(
+    server: &mut Server<'a>,
+    rule: &'a IngressRule,
     number: usize,
-    (index, owned): (usize, &[Owned]),
+    (index, owned): (usize, &'a [Owned]),
     upstreams: &mut Upstreams<'_>,
     report: &mut Report,
 ) {
     let Some(item) = owned.get(index) else { return };
     for (position, path) in rule.http.iter().flat_map(|http| http.paths.iter()).enumerate() {
-        let key = format!("spec.rules[{number}].http.paths[{position}]");
+        let key = || format!("spec.rules[{number}].http.paths[{position}]");
         let text = if path.path.is_empty() { "/" } else { path.path.as_str() };
         if !text.starts_with('/') || text.chars().any(char::is_control) {
             let message = format!("{text:?} is not an absolute path without control characters; it is not served");
-            report.ingress(Severity::Error, Reason::InvalidRule, &item.ingress, Some(key), message);
+            report.ingress(Severity::Error, Reason::InvalidRule, &item.ingress, Some(key()), message);
             continue;
         }
         let Some(service) = service_of(&path.backend) else { continue };
         // ImplementationSpecific is Prefix (contract §4.1).
         let exact = path.path_type == PathType::Exact;
         if let Some(holder) = server.holder(text, exact) {
-            conflict(item, holder.and_then(|h| owned.get(h)), &rule.host, text, key, report);
+            conflict(item, holder.and_then(|h| owned.get(h)), &rule.host, text, key(), report);
             continue;
         }
-        let (target, service, port) = upstreams.add(service, index, owned);
+        let Backend { target, service, port } = upstreams.add(service, index, owned);
         let location = Location {
-            path: text.to_owned(),
+            path: text,
             exact,
             owner: Some(index),
             target,
@@ -176,15 +173,20 @@ fn add_paths(
     }
 }
 
-impl Server {
+impl<'a> Server<'a> {
+    /// The location that was put in for exactly this text and type.
+    pub fn get(&self, path: &str, exact: bool) -> Option<&Location<'a>> {
+        self.locations.get(*self.index.get(&(path, exact))?)
+    }
+
     /// Who has a location already; a default root can still be taken.
     fn holder(&self, path: &str, exact: bool) -> Option<Option<usize>> {
-        let location = self.locations.get(*self.index.get(&(path.to_owned(), exact))?)?;
+        let location = self.get(path, exact)?;
         (!location.is_default).then_some(location.owner)
     }
 
-    fn put(&mut self, location: Location) {
-        let key = (location.path.clone(), location.exact);
+    fn put(&mut self, location: Location<'a>) {
+        let key = (location.path, location.exact);
         match self.index.get(&key).and_then(|i| self.locations.get_mut(*i)) {
             Some(existing) => *existing = location,
             None => {

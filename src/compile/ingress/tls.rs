@@ -30,7 +30,7 @@ impl Certificates {
 pub fn select(
     input: Input<'_>,
     owned: &[Owned],
-    servers: &Servers,
+    servers: &Servers<'_>,
     memo: &mut Memo,
     report: &mut Report,
 ) -> Certificates {

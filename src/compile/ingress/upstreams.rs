@@ -8,23 +8,41 @@ use super::servers::DEFAULT_SERVER;
 use super::{Input, Owned};
 use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::endpoints::{self, Plan, SliceIndex};
+use crate::compile::intern::Interner;
 use crate::compile::report::Report;
 use crate::snapshot::{Ingress, IngressServiceBackend, ObjectKey};
 use crate::table::{EndpointSet, Index, Target, Upstream, UpstreamKey};
 
+/// Where a location's requests go, with the Service and port as text.
+#[derive(Clone, Debug)]
+pub struct Backend {
+    pub target: Target,
+    pub service: Arc<str>,
+    pub port: Arc<str>,
+}
+
 #[derive(Debug)]
 pub struct Upstreams<'a> {
     input: Input<'a>,
+    /// Port numbers as text.
+    ports: Interner<str>,
     list: Vec<Upstream>,
-    index: HashMap<UpstreamKey, Index>,
-    plans: BTreeMap<UpstreamKey, (Plan, Option<Arc<Ingress>>)>,
+    index: HashMap<UpstreamKey, Index, foldhash::fast::RandomState>,
+    /// In step with `list`: how to find the endpoints, and the Ingress to tell when there are none.
+    plans: Vec<(Plan, Option<Arc<Ingress>>)>,
     default: Target,
 }
 
 impl<'a> Upstreams<'a> {
     pub fn new(input: Input<'a>) -> Self {
-        let mut upstreams =
-            Self { input, list: Vec::new(), index: HashMap::new(), plans: BTreeMap::new(), default: Target::NotFound };
+        let mut upstreams = Self {
+            input,
+            ports: Interner::default(),
+            list: Vec::new(),
+            index: HashMap::default(),
+            plans: Vec::new(),
+            default: Target::NotFound,
+        };
         if let Some(key) = &input.options.default_backend {
             upstreams.default = upstreams.add_default(key);
         }
@@ -51,37 +69,37 @@ impl<'a> Upstreams<'a> {
             service: service.clone(),
             port,
             cluster_ip: false,
-            external_name: !self.input.options.disable_external_name,
+            external_name: self.input.options.external_names,
         };
         self.push(key, "upstream-default-backend".into(), plan, true, None)
     }
 
     /// The upstream of a backend, with its Service and port as text.
-    pub fn add(&mut self, backend: &IngressServiceBackend, owner: usize, owned: &[Owned]) -> (Target, String, String) {
+    pub fn add(&mut self, backend: &IngressServiceBackend, owner: usize, owned: &[Owned]) -> Backend {
         let item = owned.get(owner);
         let namespace = item.map_or_else(|| Arc::from(""), |i| i.key.namespace.clone());
         let port: Arc<str> = match (&backend.port.name, backend.port.number) {
             (Some(name), _) if !name.is_empty() => name.clone(),
-            (_, Some(number)) => number.to_string().into(),
-            _ => "0".into(),
+            (_, Some(number)) => self.ports.text(itoa::Buffer::new().format(number)),
+            _ => self.ports.text("0"),
         };
-        let names = (backend.name.to_string(), port.to_string());
         let key = UpstreamKey { namespace: namespace.clone(), service: backend.name.clone(), port: port.clone() };
-        if let Some(&index) = self.index.get(&key) {
-            return (Target::Upstream(index), names.0, names.1);
+        if let Some((known, &index)) = self.index.get_key_value(&key) {
+            let (service, port) = (Arc::clone(&known.service), Arc::clone(&known.port));
+            return Backend { target: Target::Upstream(index), service, port };
         }
         let settings = item.map(|i| i.annotations());
         let cluster_ip =
             settings.and_then(|a| a.service_upstream).map_or(self.input.settings.service_upstream, |b| b.0);
         let plan = Plan {
             service: ObjectKey { namespace, name: backend.name.clone() },
-            port,
+            port: port.clone(),
             cluster_ip,
-            external_name: !self.input.options.disable_external_name,
+            external_name: self.input.options.external_names,
         };
         let name = format!("{}-{}-{}", key.namespace, key.service, key.port).into();
         let ingress = item.map(|i| Arc::clone(&i.ingress));
-        (self.push(key, name, plan, false, ingress), names.0, names.1)
+        Backend { target: self.push(key, name, plan, false, ingress), service: backend.name.clone(), port }
     }
 
     fn push(
@@ -94,7 +112,7 @@ impl<'a> Upstreams<'a> {
     ) -> Target {
         let index = Index::try_from(self.list.len()).unwrap_or(Index::MAX);
         self.index.insert(key.clone(), index);
-        self.plans.insert(key.clone(), (plan, first));
+        self.plans.push((plan, first));
         self.list.push(Upstream { key, name, is_default_backend });
         Target::Upstream(index)
     }
@@ -105,17 +123,17 @@ impl<'a> Upstreams<'a> {
         report: &mut Report,
     ) -> (Vec<Upstream>, BTreeMap<UpstreamKey, Plan>, BTreeMap<UpstreamKey, EndpointSet>) {
         let slices = SliceIndex::new(self.input.snapshot);
-        let mut sets = BTreeMap::new();
-        let mut plans = BTreeMap::new();
-        for (key, (plan, first)) in self.plans {
+        let mut sets = Vec::with_capacity(self.list.len());
+        let mut plans = Vec::with_capacity(self.list.len());
+        for (Upstream { key, .. }, (plan, first)) in self.list.iter().zip(self.plans) {
             let resolved = endpoints::resolve(&plan, self.input.snapshot, &slices);
             if let Some(ingress) = &first {
                 tell(&plan, &resolved, ingress, report);
             }
-            sets.insert(key.clone(), resolved.unwrap_or_default());
-            plans.insert(key, plan);
+            sets.push((key.clone(), resolved.unwrap_or_default()));
+            plans.push((key.clone(), plan));
         }
-        (self.list, plans, sets)
+        (self.list, plans.into_iter().collect(), sets.into_iter().collect())
     }
 }
 
