@@ -70,7 +70,7 @@ fn say(text: &str) -> anyhow::Result<ExitCode> {
 fn start_log(loaded: &Loaded) {
     let level = loaded.config.effective_log_level();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("{}", level.as_str())));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level.as_str()));
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal);
     match loaded.config.log_format {

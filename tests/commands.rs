@@ -1,5 +1,7 @@
 //! The commands beside `run`, as a person types them.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test's helpers may end it, too")]
+
 mod kit;
 
 use std::io::Write as _;

@@ -173,7 +173,9 @@ fn slice_ports(port: &ServicePort, slice: &EndpointSlice) -> Vec<u16> {
         _ => None,
     };
     if slice.ports.is_empty() {
-        return target.into_iter().collect();
+        // Where the API server has not filled the target in, it is the port's own number.
+        let own = || u16::try_from(port.port).ok().filter(|_| port.target_port.is_none());
+        return target.or_else(own).into_iter().collect();
     }
     let tcp = slice.ports.iter().filter(|p| p.protocol.as_deref().unwrap_or("TCP") == "TCP");
     tcp.filter_map(|p| {

@@ -1,8 +1,11 @@
 //! The ConfigMap's settings, resolved: each key, else its built-in default (contract §11).
 
+use std::sync::Arc;
+
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::Options;
+use super::annotations::Effect;
 use super::annotations::value::{HttpVersion, NextUpstream, RetryCondition};
 use super::configmap::ConfigMapSettings;
 use super::report::Report;
@@ -31,6 +34,8 @@ pub struct Settings {
     pub http10: bool,
     pub service_upstream: bool,
     pub cross_namespace: bool,
+    /// Why every location answers 503: an access setting of the ConfigMap that cannot be acted on.
+    pub denied: Option<Arc<str>>,
 }
 
 impl Default for Settings {
@@ -52,6 +57,7 @@ impl Default for Settings {
             http10: false,
             service_upstream: false,
             cross_namespace: false,
+            denied: None,
         }
     }
 }
@@ -70,18 +76,20 @@ pub fn resolve(snapshot: &Snapshot, options: &Options, report: &mut Report) -> S
         return Settings::default();
     };
     let (raw, problems) = ConfigMapSettings::parse(&map.data);
+    let denial = problems.iter().find(|problem| problem.effect == Effect::Deny);
+    let denied = denial.map(|problem| Arc::from(format!("ConfigMap {key}: {}: {}", problem.key, problem.message)));
     for problem in problems {
+        let severity = if problem.effect == Effect::Deny { Severity::Error } else { Severity::Warning };
         let reason = Reason::ConfigMapParsingFailed;
-        report.object(Severity::Warning, reason, "ConfigMap", &map.metadata, Some(problem.key), problem.message);
+        report.object(severity, reason, "ConfigMap", &map.metadata, Some(problem.key), problem.message);
     }
-    for (url, error) in
-        raw.skip_access_log_urls.iter().flat_map(|list| &list.0).filter_map(|u| Some((u, UrlPattern::parse(u).err()?)))
-    {
+    let urls = raw.skip_access_log_urls.iter().flat_map(|list| &list.0);
+    for (url, error) in urls.filter_map(|url| Some((url, UrlPattern::parse(url).err()?))) {
         let message = format!("{url:?} is no regex that can be used: {error}; it is left out");
         let key = Some("skip-access-log-urls".to_owned());
         report.object(Severity::Warning, Reason::ConfigMapParsingFailed, "ConfigMap", &map.metadata, key, message);
     }
-    from_raw(&raw)
+    Settings { denied, ..from_raw(&raw) }
 }
 
 /// Fills in the defaults.
@@ -120,6 +128,7 @@ fn from_raw(raw: &ConfigMapSettings) -> Settings {
         http10: raw.proxy_http_version == Some(HttpVersion::Http10),
         service_upstream: false,
         cross_namespace: raw.allow_cross_namespace_resources.unwrap_or(false),
+        denied: None,
     }
 }
 

@@ -48,8 +48,14 @@ impl LastGood {
                 Arc::make_mut(&mut admitted).secrets.insert(key.clone(), Arc::clone(good));
             }
         }
-        self.ingresses.retain(|key, _| snapshot.ingresses.contains_key(key));
+        // One that went to another class is gone (contract §1.5), however it comes back.
+        let ours =
+            |key: &ObjectKey| snapshot.ingresses.get(key).is_some_and(|ingress| is_owned(ingress, snapshot, options));
+        self.ingresses.retain(|key, _| ours(key));
         self.secrets.retain(|key, _| snapshot.secrets.contains_key(key));
         admitted
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,11 @@ macro_rules! conditions {
             pub fn named(text: &str) -> Option<Self> {
                 match text { $($text => Some(Self::$name),)* _ => None }
             }
+
+            /// What nginx writes, in the order of its documentation.
+            pub fn names(self) -> impl Iterator<Item = &'static str> {
+                [$((Self::$name, $text)),*].into_iter().filter(move |(c, _)| self.contains(*c)).map(|(_, text)| text)
+            }
         }
     };
 }

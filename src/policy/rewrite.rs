@@ -1,5 +1,6 @@
 //! `rewrite-target`: the request's new URI, or a redirect (contract §5).
 
+use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 
 use regex_automata::MatchKind;
@@ -24,17 +25,56 @@ pub fn build_overlapping(patterns: &[&str]) -> Result<Regex, String> {
 }
 
 fn build(patterns: &[&str], kind: MatchKind) -> Result<Regex, String> {
+    let patterns: Vec<Cow<'_, str>> = patterns.iter().map(|pattern| escape_braces(pattern)).collect();
     let config = Regex::config().nfa_size_limit(Some(REGEX_SIZE_LIMIT)).utf8_empty(false).match_kind(kind);
     Regex::builder()
         .configure(config)
         .syntax(syntax::Config::new().case_insensitive(true).unicode(false).utf8(false))
-        .build_many(patterns)
+        .build_many(&patterns)
         .map_err(|e| match e.syntax_error() {
             Some(syntax) => {
                 syntax.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
             }
             None => e.to_string(),
         })
+}
+
+/// A brace that begins no count is a plain character in PCRE and an error in regex-syntax: `/{id}` is a common path.
+pub fn escape_braces(pattern: &str) -> Cow<'_, str> {
+    if !pattern.contains('{') {
+        return Cow::Borrowed(pattern);
+    }
+    let mut out = String::with_capacity(pattern.len() + 2);
+    let mut rest = pattern.chars();
+    let mut in_class = false;
+    while let Some(c) = rest.next() {
+        match c {
+            // `\p{L}` and `\x{41}` have braces of their own.
+            '\\' => {
+                out.push(c);
+                let escaped = rest.next();
+                out.extend(escaped);
+                if matches!(escaped, Some('p' | 'P' | 'x')) && rest.as_str().starts_with('{') {
+                    out.extend(rest.next());
+                }
+                continue;
+            }
+            '[' => in_class = true,
+            ']' => in_class = false,
+            '{' if !in_class && !begins_count(rest.as_str()) => out.push('\\'),
+            _ => {}
+        }
+        out.push(c);
+    }
+    Cow::Owned(out)
+}
+
+/// Whether what follows a brace makes it a count: `2}`, `2,}` or `2,3}`.
+fn begins_count(rest: &str) -> bool {
+    let Some((count, _)) = rest.split_once('}') else { return false };
+    let (least, most) = count.split_once(',').unwrap_or((count, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    !least.is_empty() && digits(least) && digits(most)
 }
 
 /// Substitutes the whole path by a target. The pattern is searched anywhere in the path (§5.1).
@@ -180,6 +220,25 @@ mod tests {
         for (pattern, target, path, query, expected) in rows {
             let rewrite = Rewrite::new(pattern, target).unwrap();
             assert_eq!(rewrite.apply(path.as_bytes(), query).0, expected, "{pattern} {target} {path}");
+        }
+    }
+
+    #[test]
+    fn braces_are_plain_unless_they_count() {
+        let rows = [
+            ("/{id}/x", "/{id}/x", true),
+            ("/{id}/x", "/7/x", false),
+            ("^/a{2}$", "/aa", true),
+            ("^/a{2,}$", "/aaa", true),
+            ("^/a{1,2}$", "/aaa", false),
+            ("^/a{,2}$", "/a{,2}", true),
+            ("^/[{}]$", "/{", true),
+            (r"^/\{a\}$", "/{a}", true),
+            (r"^/\x{41}$", "/a", true),
+            ("^/{$", "/{", true),
+        ];
+        for (pattern, path, expected) in rows {
+            assert_eq!(build_regex(&[pattern]).unwrap().is_match(path), expected, "{pattern} {path}");
         }
     }
 

@@ -47,8 +47,12 @@ impl HostTable {
         self.regexes.push((regex, index));
     }
 
-    pub fn has_exact(&self, host: &str) -> bool {
-        self.exact.contains_key(host)
+    /// Whether somebody has a name that [`HostTable::add_alias`] would add.
+    pub fn has_alias(&self, alias: &str) -> bool {
+        match alias.strip_prefix("*.") {
+            Some(suffix) => self.any_depth.contains_key(suffix),
+            None => self.exact.contains_key(alias),
+        }
     }
 
     /// The virtual host for a lower-case name.

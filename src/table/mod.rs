@@ -75,7 +75,7 @@ pub struct VirtualHost {
 /// Names that lead to a virtual host besides its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Aliases {
-    /// As written, sorted.
+    /// Sorted as they were written; lower-case, but for regexes.
     pub names: Vec<String>,
     /// Exact ones, lower-case, that the host's certificate covers.
     pub certified: Vec<String>,

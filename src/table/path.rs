@@ -10,7 +10,7 @@ use regex_automata::meta::Regex;
 use regex_automata::{Input, PatternSet};
 
 use super::Index;
-use crate::policy::rewrite::{build_overlapping, build_regex};
+use crate::policy::rewrite::{build_overlapping, build_regex, escape_braces};
 
 /// What a path leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -270,7 +270,7 @@ fn together(texts: &[(String, Index)]) -> Option<Patterns> {
 /// Whether a pattern can only match at the start: an alternative such as `^/one|/two` matches anywhere (as in nginx).
 fn is_anchored(pattern: &str) -> bool {
     use regex_syntax::hir::Look;
-    let parsed = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(pattern);
+    let parsed = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(&escape_braces(pattern));
     parsed.is_ok_and(|hir| hir.properties().look_set_prefix().contains(Look::Start))
 }
 

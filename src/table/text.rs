@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::{DnsName, EndpointSet, Route, RoutingTable, Target, UpstreamKey, VirtualHost};
 use crate::policy::RoutePolicy;
 use crate::policy::https_redirect::Mode;
+use crate::policy::retry::RetryPolicy;
 use crate::policy::upstream::{Protocol, UpstreamPolicy};
 
 /// Writes the table with the endpoints that belong to it, in the order of hosts and routes.
@@ -120,6 +121,19 @@ fn policy(out: &mut String, policy: &RoutePolicy) {
     }
 }
 
+fn retry(out: &mut String, policy: &RetryPolicy, default: &RetryPolicy) {
+    if policy.on != default.on {
+        let names: Vec<&str> = policy.on.names().collect();
+        let _ = write!(out, " retry={}", if names.is_empty() { "off".to_owned() } else { names.join(",") });
+    }
+    if policy.tries != default.tries {
+        let _ = write!(out, " tries={}", policy.tries);
+    }
+    if policy.within != default.within {
+        let _ = write!(out, " within={}s", policy.within.as_secs());
+    }
+}
+
 fn upstream(out: &mut String, policy: &UpstreamPolicy) {
     let default = UpstreamPolicy::default();
     match policy.protocol {
@@ -145,9 +159,7 @@ fn upstream(out: &mut String, policy: &UpstreamPolicy) {
             let _ = write!(out, " {name}={}s", value.as_secs());
         }
     }
-    if policy.retry != default.retry {
-        let _ = write!(out, " retry={:?}", policy.retry);
-    }
+    retry(out, &policy.retry, &default.retry);
     if !policy.request_buffering {
         out.push_str(" request-buffering=off");
     }

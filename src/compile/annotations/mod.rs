@@ -30,6 +30,12 @@ impl Default for ParseOptions {
 }
 
 impl Annotations {
+    /// The row of a key as an Ingress spells it, prefix included.
+    pub fn row(key: &str, options: &ParseOptions) -> Option<&'static Row> {
+        let key = key.strip_prefix(options.prefix.as_str())?.strip_prefix('/')?;
+        <Self as row::Settings>::table().find(key)
+    }
+
     /// Reads the annotations of one Ingress; those with other prefixes are left alone. An empty text is "not set".
     pub fn parse(meta: &BTreeMap<String, String>, options: &ParseOptions) -> (Self, Vec<AnnotationProblem>) {
         let prefix = format!("{}/", options.prefix);

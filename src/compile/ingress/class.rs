@@ -25,7 +25,7 @@ pub fn is_owned(ingress: &Ingress, snapshot: &Snapshot, options: &Options) -> bo
         };
     }
     match ingress.metadata.annotations.get(LEGACY_ANNOTATION).map(String::as_str) {
-        None | Some("") => options.watch_without_class,
+        None => options.watch_without_class,
         Some(class) => class == options.ingress_class,
     }
 }
@@ -69,6 +69,7 @@ mod tests {
             (&plain, None, None, false),
             (&without, None, None, true),
             (&without, None, Some("traefik"), false),
+            (&without, None, Some(""), false),
             (&without, Some("gone"), None, false),
         ];
         for (options, name, annotation, expected) in rows {

@@ -84,6 +84,11 @@ fn add_aliases(
     let mut taken = Vec::new();
     let aliases = owner.annotations().server_alias.clone().map(|a| a.0).unwrap_or_default();
     for alias in aliases {
+        // A wildcard host stays one of a single label, which its alias would not be.
+        if alias.eq_ignore_ascii_case(host) {
+            continue;
+        }
+        let alias = if alias.starts_with('~') { alias } else { alias.to_ascii_lowercase() };
         let refused = if let Some(pattern) = alias.strip_prefix('~') {
             match build_regex(&[pattern.trim_start_matches('*')]) {
                 Ok(regex) => {
@@ -93,13 +98,12 @@ fn add_aliases(
                 Err(reason) => Some(format!("the alias {alias:?} is no regex that can be used: {reason}")),
             }
         } else {
-            let name = alias.to_ascii_lowercase();
-            if servers.contains_key(&name) && name != host {
-                Some(format!("the alias {name:?} is the host of a rule, which keeps it"))
-            } else if name != host && table.has_exact(&name) {
-                Some(format!("the alias {name:?} is already taken"))
+            if servers.contains_key(&alias) {
+                Some(format!("the alias {alias:?} is the host of a rule, which keeps it"))
+            } else if table.has_alias(&alias) {
+                Some(format!("the alias {alias:?} is already taken"))
             } else {
-                table.add_alias(&name, index);
+                table.add_alias(&alias, index);
                 None
             }
         };

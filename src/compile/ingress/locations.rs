@@ -32,6 +32,13 @@ pub struct Routes<'a> {
     list: Vec<Route>,
 }
 
+/// The host whose routes are made.
+#[derive(Clone, Copy)]
+struct Host<'h> {
+    name: &'h str,
+    server: &'h Server<'h>,
+}
+
 /// A location as nginx has it: a prefix is a directory and, beside it, an exact path (contract §4.2).
 struct Entry<'l> {
     path: Cow<'l, str>,
@@ -72,10 +79,11 @@ impl<'a> Routes<'a> {
     }
 
     /// The path table of a host.
-    pub fn paths(&mut self, host: &str, server: &Server<'_>) -> PathTable {
+    pub fn paths(&mut self, name: &str, server: &Server<'_>) -> PathTable {
+        let host = Host { name, server };
         let (table, refused) = match self.regex_entries(server) {
             Some(entries) => self.regex(host, &entries),
-            None => return self.literal(host, server),
+            None => return self.literal(host),
         };
         if refused.is_empty() {
             return table;
@@ -85,7 +93,7 @@ impl<'a> Routes<'a> {
         for (path, reason) in refused {
             let location = locations.iter().find(|l| l.path == path || path.strip_suffix('/') == Some(l.path));
             if let Some(item) = location.and_then(|l| self.owner(l)) {
-                let message = format!("the path {path:?} of host {host} cannot be served: {reason}");
+                let message = format!("the path {path:?} of host {name} cannot be served: {reason}");
                 self.tell(item, Severity::Error, Reason::InvalidRule, Some("spec.rules".to_owned()), message);
             }
         }
@@ -136,9 +144,9 @@ impl<'a> Routes<'a> {
         self.uses_regex(entry.location) || self.rewrites(entry.location, &entry.path)
     }
 
-    fn literal(&mut self, host: &str, server: &Server<'_>) -> PathTable {
+    fn literal(&mut self, host: Host<'_>) -> PathTable {
         let mut paths = LiteralPaths::default();
-        for location in &server.locations {
+        for location in &host.server.locations {
             let index = self.add(host, location, location.path);
             match location.exact {
                 true => paths.exact(location.path, index),
@@ -148,7 +156,7 @@ impl<'a> Routes<'a> {
         paths.build()
     }
 
-    fn regex(&mut self, host: &str, entries: &[Entry<'_>]) -> (PathTable, Vec<(String, String)>) {
+    fn regex(&mut self, host: Host<'_>, entries: &[Entry<'_>]) -> (PathTable, Vec<(String, String)>) {
         let mut list = Vec::with_capacity(entries.len());
         for entry in entries {
             let index = self.add(host, entry.location, &entry.path);
@@ -157,9 +165,10 @@ impl<'a> Routes<'a> {
         RegexPaths::build(&list)
     }
 
-    fn add(&mut self, host: &str, location: &Location<'_>, path: &str) -> Index {
+    fn add(&mut self, host: Host<'_>, location: &Location<'_>, path: &str) -> Index {
         let owner = self.owner(location);
         let mut resolved = policy::resolve(self.input, location, path, owner, self.report);
+        resolved.denied = resolved.denied.or_else(|| host.server.denied.clone());
         let tls = resolved.upstream.tls.take().map(|tls| self.upstream_tls.index(tls));
         let item = owner.map(|o| &o.key);
         let labels = RouteLabels {
@@ -168,7 +177,7 @@ impl<'a> Routes<'a> {
             service: Arc::clone(&location.service),
             service_port: Arc::clone(&location.port),
             path: self.texts.text(location.path),
-            host: self.texts.text(host),
+            host: self.texts.text(host.name),
         };
         let index = Index::try_from(self.list.len()).unwrap_or(Index::MAX);
         self.list.push(Route {

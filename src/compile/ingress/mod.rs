@@ -14,7 +14,7 @@ mod upstreams;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::annotations::{Annotations, Effect};
+use super::annotations::{AnnotationProblem, Annotations, Effect, Scope};
 use super::endpoints::Plan;
 use super::intern::Interner;
 use super::report::{self, Report};
@@ -48,6 +48,8 @@ pub struct Owned {
     pub parsed: Arc<super::memo::Parsed>,
     /// Why its locations answer 503: an access setting that cannot be acted on.
     pub denied: Option<Arc<str>>,
+    /// The same for every location of its hosts, other Ingresses' too: the setting is the host's.
+    pub denies_hosts: Option<Arc<str>>,
 }
 
 impl Owned {
@@ -112,9 +114,14 @@ fn owned(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Vec<Owned> {
             report.ingress(Severity::Warning, Reason::UnsupportedAnnotation, ingress, None, message);
             continue;
         }
-        let denial = parsed.problems.iter().find(|p| p.effect == Effect::Deny);
-        let denied = denial.map(|p| Arc::from(format!("{key}: {}: {}", p.key, p.message)));
-        owned.push(Owned { key: key.clone(), ingress: Arc::clone(ingress), parsed, denied });
+        let scope = |p: &AnnotationProblem| Annotations::row(&p.key, &input.options.annotations).map(|row| row.scope);
+        let denial = |hosts: bool| {
+            let mut denials = parsed.problems.iter().filter(|p| p.effect == Effect::Deny);
+            let first = denials.find(|p| !hosts || scope(p) == Some(Scope::Server));
+            first.map(|p| Arc::from(format!("{key}: {}: {}", p.key, p.message)))
+        };
+        let (denied, denies_hosts) = (denial(false), denial(true));
+        owned.push(Owned { key: key.clone(), ingress: Arc::clone(ingress), parsed, denied, denies_hosts });
     }
     owned.sort_by(ingress_order);
     owned

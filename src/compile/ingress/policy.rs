@@ -28,12 +28,13 @@ pub fn resolve(
     let settings = input.settings;
     let Some(owner) = owner else { return default_server(settings) };
     let a = owner.annotations();
-    let mut denied = owner.denied.clone();
+    let mut denied = settings.denied.clone().or_else(|| owner.denied.clone());
     let mut deny = |reason: String| denied = Some(denied.take().unwrap_or_else(|| reason.into()));
-    if a.backend_protocol == Some(BackendProtocol::Fcgi) {
+    let protocol = protocol(location, a);
+    if a.backend_protocol == Some(BackendProtocol::Fcgi) && !location.has_no_backend() {
         deny("backend-protocol FCGI is not in this version yet".to_owned());
     }
-    let tls = upstream_tls(input, owner, a).unwrap_or_else(|reason| {
+    let tls = upstream_tls(input, owner, a, protocol).unwrap_or_else(|reason| {
         let key = Some("proxy-ssl-secret".to_owned());
         let message = format!("{reason}; its paths answer 503");
         report.ingress(Severity::Error, Reason::AnnotationParsingFailed, &owner.ingress, key, message);
@@ -44,7 +45,6 @@ pub fn resolve(
         deny(reason);
         None
     });
-    let protocol = protocol(a);
     RoutePolicy {
         body_limit: body_limit(a, settings),
         https_redirect: https_redirect(location, a, settings),
@@ -84,6 +84,7 @@ fn default_server(settings: &Settings) -> RoutePolicy {
             ..UpstreamPolicy::default()
         },
         access_log: settings.global.access_log.default_backend,
+        denied: settings.denied.clone(),
         ..RoutePolicy::default()
     }
 }
@@ -156,8 +157,9 @@ fn retry(a: &Annotations, settings: &Settings) -> RetryPolicy {
     }
 }
 
-fn protocol(a: &Annotations) -> Protocol {
-    match a.backend_protocol {
+/// The default backend of the controller speaks plain http, whatever the endpoints of an Ingress speak.
+fn protocol(location: &Location, a: &Annotations) -> Protocol {
+    match a.backend_protocol.filter(|_| !location.has_no_backend()) {
         Some(BackendProtocol::Https) => Protocol::Https,
         Some(BackendProtocol::AutoHttp) => Protocol::AutoHttp,
         Some(BackendProtocol::Grpc) => Protocol::Grpc,
@@ -173,7 +175,12 @@ fn plain_tls(protocol: Protocol) -> Option<UpstreamTls> {
 }
 
 /// `proxy-ssl-*`: without a Secret the others have no effect. A Secret that cannot be used denies the location.
-fn upstream_tls(input: Input<'_>, owner: &Owned, a: &Annotations) -> Result<Option<UpstreamTls>, String> {
+fn upstream_tls(
+    input: Input<'_>,
+    owner: &Owned,
+    a: &Annotations,
+    protocol: Protocol,
+) -> Result<Option<UpstreamTls>, String> {
     let Some(key) = &a.proxy_ssl_secret else { return Ok(None) };
     if key.namespace != owner.key.namespace && !input.settings.cross_namespace {
         return Err(format!("Secret {key} is in another namespace"));
@@ -189,7 +196,6 @@ fn upstream_tls(input: Input<'_>, owner: &Owned, a: &Annotations) -> Result<Opti
         verify.then(|| Arc::from([]))
     };
     let versions = a.proxy_ssl_protocols.as_ref();
-    let protocol = protocol(a);
     Ok(protocol.is_tls(true).then(|| certificate::client(secret).map_err(named)).transpose()?.map(|client| {
         UpstreamTls {
             verify: trusted,

@@ -28,6 +28,13 @@ pub struct Location<'a> {
     pub is_catch_all: bool,
 }
 
+impl Location<'_> {
+    /// No Ingress says where its requests go: they go to the default backend of the controller.
+    pub fn has_no_backend(&self) -> bool {
+        self.service.is_empty()
+    }
+}
+
 #[derive(Debug)]
 pub struct Server<'a> {
     pub locations: Vec<Location<'a>>,
@@ -35,12 +42,14 @@ pub struct Server<'a> {
     index: HashMap<(&'a str, bool), usize>,
     /// The Ingresses that have a rule for this host, in order.
     pub owners: Vec<usize>,
+    /// Why all its locations answer 503.
+    pub denied: Option<Arc<str>>,
 }
 
 impl<'a> Server<'a> {
     fn new(root: Location<'a>) -> Self {
         let index = HashMap::from_iter([((root.path, root.exact), 0)]);
-        Self { locations: vec![root], index, owners: Vec::new() }
+        Self { locations: vec![root], index, owners: Vec::new(), denied: None }
     }
 }
 
@@ -65,7 +74,7 @@ pub fn collect<'a>(owned: &'a [Owned], upstreams: &mut Upstreams<'_>, report: &m
     for (index, item) in owned.iter().enumerate() {
         let own_default = default_backend(item, index, owned, upstreams);
         if let (Some(own), true) = (&own_default, item.ingress.spec.rules.is_empty()) {
-            catch_all(&mut servers, index, own, item, report);
+            catch_all(&mut servers, own, (index, owned), report);
         }
         for (number, rule) in item.ingress.spec.rules.iter().enumerate() {
             let Some(host) = rule_host(rule, number, item, report) else { continue };
@@ -74,6 +83,7 @@ pub fn collect<'a>(owned: &'a [Owned], upstreams: &mut Upstreams<'_>, report: &m
             });
             if server.owners.last() != Some(&index) {
                 server.owners.push(index);
+                server.denied = server.denied.take().or_else(|| item.denies_hosts.clone());
             }
             add_paths(server, rule, number, (index, owned), upstreams, report);
         }
@@ -86,14 +96,19 @@ fn default_backend(item: &Owned, owner: usize, owned: &[Owned], upstreams: &mut 
     Some(upstreams.add(service, owner, owned))
 }
 
-/// An Ingress with a default backend and no rules takes the default server's root; the first one wins (§2.5).
-fn catch_all(servers: &mut Servers<'_>, index: usize, own: &Backend, item: &Owned, report: &mut Report) {
+/// An Ingress with a default backend and no rules takes the default server's root; the first one wins (§2.5). It also
+/// wins over any rule, because ingress-nginx places catch-alls before it looks at rules.
+fn catch_all(servers: &mut Servers<'_>, own: &Backend, (index, owned): (usize, &[Owned]), report: &mut Report) {
+    let Some(item) = owned.get(index) else { return };
     let Some(root) = servers.get_mut(DEFAULT_SERVER).and_then(|s| s.locations.first_mut()) else { return };
-    if !root.is_default {
+    if root.is_catch_all {
         let message = "an older Ingress is already the catch-all of the default server";
         let key = Some("spec.defaultBackend".to_owned());
         report.ingress(Severity::Warning, Reason::Conflict, &item.ingress, key, message);
         return;
+    }
+    if let Some(rule) = root.owner.and_then(|owner| owned.get(owner)) {
+        conflict(rule, Some(item), "", root.path, "spec.rules".to_owned(), report);
     }
     let Backend { target, service, port } = own.clone();
     *root =
@@ -132,7 +147,7 @@ fn add_paths<'a>(
         let key = || format!("spec.rules[{number}].http.paths[{position}]");
         let text = if path.path.is_empty() { "/" } else { path.path.as_str() };
         if !text.starts_with('/') || text.chars().any(char::is_control) {
-            let message = format!("{text:?} is not an absolute path; it is not served");
+            let message = format!("{text:?} is not an absolute path without control characters; it is not served");
             report.ingress(Severity::Error, Reason::InvalidRule, &item.ingress, Some(key()), message);
             continue;
         }
