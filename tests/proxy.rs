@@ -10,6 +10,8 @@ mod bodies;
 mod changes;
 #[path = "proxy/drain.rs"]
 mod drain;
+#[path = "proxy/faults.rs"]
+mod faults;
 #[path = "proxy/observe.rs"]
 mod observe;
 #[path = "proxy/protocols.rs"]
