@@ -6,6 +6,7 @@
 #[path = "routing_model/model.rs"]
 mod model;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{Answer, Model, Rule};
@@ -98,6 +99,26 @@ fn check(mut rules: Vec<Rule>, paths: &[String]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// matchit, a radix tree, with the three patterns of each prefix: another way to the same answer.
+fn radix_tree(rules: &[Rule]) -> matchit::Router<String> {
+    let mut patterns = BTreeMap::new();
+    let mut sorted: Vec<&Rule> = rules.iter().collect();
+    sorted.sort_by(|a, b| (a.created, &b.service).cmp(&(b.created, &a.service)));
+    for rule in sorted {
+        let bare = rule.path.trim_end_matches('/');
+        for pattern in [bare.to_owned(), format!("{bare}/"), format!("{bare}/{{*below}}")] {
+            if !pattern.is_empty() {
+                patterns.entry(pattern).or_insert_with(|| rule.service.clone());
+            }
+        }
+    }
+    let mut router = matchit::Router::new();
+    for (pattern, service) in patterns {
+        router.insert(pattern, service).unwrap();
+    }
+    router
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
@@ -107,6 +128,28 @@ proptest! {
         paths in prop::collection::vec(path(), 1..24),
     ) {
         check(rules, &paths)?;
+    }
+
+    #[test]
+    fn a_radix_tree_finds_the_same_prefixes(
+        paths in prop::collection::vec((path(), 0..4i64), 1..24),
+        asked in prop::collection::vec(path(), 1..24),
+    ) {
+        let prefix = |(number, (path, created)): (usize, (String, i64))| Rule {
+            host: "a.test",
+            // Without its last slash: the redirect to it is not the tree's.
+            path: if path == "/" { path } else { path.trim_end_matches('/').to_owned() },
+            exact: false,
+            created,
+            use_regex: false,
+            service: format!("s{number}"),
+        };
+        let rules: Vec<Rule> = paths.into_iter().enumerate().map(prefix).collect();
+        let (table, tree) = (table(&rules), radix_tree(&rules));
+        for path in asked {
+            let expected = tree.at(&path).map_or(Answer::Service(String::new()), |at| Answer::Service(at.value.clone()));
+            prop_assert_eq!(find(&table, "a.test", &path), expected, "{} in {:#?}", path, rules);
+        }
     }
 
     #[test]

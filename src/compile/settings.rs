@@ -126,7 +126,7 @@ fn from_raw(raw: &ConfigMapSettings) -> Settings {
             .proxy_buffer_size
             .map_or(default.response_head_limit, |size| u32::try_from(size.0).unwrap_or(u32::MAX)),
         http10: raw.proxy_http_version == Some(HttpVersion::Http10),
-        service_upstream: false,
+        service_upstream: raw.service_upstream.unwrap_or(false),
         cross_namespace: raw.allow_cross_namespace_resources.unwrap_or(false),
         denied: None,
     }

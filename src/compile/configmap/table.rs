@@ -101,7 +101,7 @@ settings! {
         /// Longest life of an upstream connection.
         "upstream-keepalive-time" { upstream_keepalive_time: NginxTime } = "1h" Full;
         /// Default of service-upstream.
-        "service-upstream" { "true or false" } = "false" Ignored(LATER);
+        "service-upstream" { service_upstream: bool } = "false" Full;
         /// Default of load-balance.
         "load-balance" { "text" } = "round_robin" Ignored(LATER);
         /// Default of upstream-hash-by.

@@ -98,7 +98,10 @@ fn add_aliases(
                 Err(reason) => Some(format!("the alias {alias:?} is no regex that can be used: {reason}")),
             }
         } else {
-            if servers.contains_key(&alias) {
+            let odd = alias.starts_with('.') || alias.ends_with(".*");
+            if odd {
+                Some(format!("the alias {alias:?} has a form of nginx's names that is not in this version yet"))
+            } else if servers.contains_key(&alias) {
                 Some(format!("the alias {alias:?} is the host of a rule, which keeps it"))
             } else if table.has_alias(&alias) {
                 Some(format!("the alias {alias:?} is already taken"))
