@@ -22,3 +22,16 @@ mod retries;
 mod strictness;
 #[path = "proxy/tls.rs"]
 mod tls;
+
+use kit::{Ingress, Manifests, Proxy, Upstream};
+
+/// One upstream, one Ingress for `a.test` with these annotations, and the proxy.
+fn one(annotations: &[(&str, &str)]) -> (Upstream, Manifests, Proxy) {
+    let upstream = Upstream::start("one");
+    let manifests = Manifests::new();
+    let ingress = Ingress::new("web").rule("a.test", "/", "one");
+    let ingress = annotations.iter().fold(ingress, |ingress, (key, value)| ingress.nginx(key, value));
+    manifests.upstream(&upstream).ingress(&ingress);
+    let proxy = Proxy::start(&manifests, &[]);
+    (upstream, manifests, proxy)
+}

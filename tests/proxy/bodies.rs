@@ -2,19 +2,8 @@
 
 use std::time::Duration;
 
-use crate::kit::{Ingress, Manifests, Proxy, Raw, Upstream, header};
-
-fn start(annotations: &[(&str, &str)]) -> (Upstream, Manifests, Proxy) {
-    let upstream = Upstream::start("one");
-    let manifests = Manifests::new();
-    let mut ingress = Ingress::new("web").rule("a.test", "/", "one");
-    for (key, value) in annotations {
-        ingress = ingress.nginx(key, value);
-    }
-    manifests.upstream(&upstream).ingress(&ingress);
-    let proxy = Proxy::start(&manifests, &[]);
-    (upstream, manifests, proxy)
-}
+use crate::kit::{Ingress, Proxy, Raw, header};
+use crate::one;
 
 fn post(proxy: &Proxy, head: &str, body: &[u8]) -> crate::kit::Response {
     let mut bytes = format!("POST / HTTP/1.1\r\nHost: a.test\r\n{head}\r\n").into_bytes();
@@ -25,7 +14,7 @@ fn post(proxy: &Proxy, head: &str, body: &[u8]) -> crate::kit::Response {
 #[test]
 fn a_declared_body_over_the_limit_is_refused_before_anything_else() {
     let (upstream, _manifests, proxy) =
-        start(&[("proxy-body-size", "10"), ("force-ssl-redirect", "true"), ("whitelist-source-range", "10.0.0.0/8")]);
+        one(&[("proxy-body-size", "10"), ("force-ssl-redirect", "true"), ("whitelist-source-range", "10.0.0.0/8")]);
     let refused = post(&proxy, "Content-Length: 11\r\n", b"01234567890");
     assert_eq!((refused.status, refused.header("connection")), (413, Some("close")));
     assert!(refused.text().contains("<h1>413 Request Entity Too Large</h1>"));
@@ -36,7 +25,7 @@ fn a_declared_body_over_the_limit_is_refused_before_anything_else() {
 
 #[test]
 fn a_chunked_body_is_counted_and_sent_with_its_length() {
-    let (_upstream, _manifests, proxy) = start(&[("proxy-body-size", "10")]);
+    let (_upstream, _manifests, proxy) = one(&[("proxy-body-size", "10")]);
     let seen = post(&proxy, "Transfer-Encoding: chunked\r\n", b"4\r\nabcd\r\n3\r\nefg\r\n0\r\n\r\n").seen();
     assert_eq!((seen.header("content-length"), seen.header("transfer-encoding")), (Some("7"), None));
     assert_eq!(seen.body_text, "abcdefg");
@@ -46,14 +35,14 @@ fn a_chunked_body_is_counted_and_sent_with_its_length() {
 
 #[test]
 fn unbuffered_bodies_stream() {
-    let (_upstream, _manifests, proxy) = start(&[("proxy-request-buffering", "off")]);
+    let (_upstream, _manifests, proxy) = one(&[("proxy-request-buffering", "off")]);
     let seen = post(&proxy, "Transfer-Encoding: chunked\r\n", b"4\r\nabcd\r\n0\r\n\r\n").seen();
     assert_eq!((seen.header("content-length"), seen.header("transfer-encoding")), (None, Some("chunked")));
 }
 
 #[test]
 fn large_bodies_arrive_whole_both_ways() {
-    let (_upstream, _manifests, proxy) = start(&[("proxy-body-size", "0")]);
+    let (_upstream, _manifests, proxy) = one(&[("proxy-body-size", "0")]);
     let body = vec![b'x'; 5_000_000];
     let response = post(&proxy, "Content-Length: 5000000\r\nx-test-body-bytes: 3000000\r\n", &body);
     assert_eq!((response.status, response.body.len(), response.complete), (200, 3_000_000, true));
@@ -63,7 +52,7 @@ fn large_bodies_arrive_whole_both_ways() {
 
 #[test]
 fn continue_is_sent_when_the_body_is_wanted() {
-    let (_upstream, _manifests, proxy) = start(&[("proxy-body-size", "10")]);
+    let (_upstream, _manifests, proxy) = one(&[("proxy-body-size", "10")]);
     let mut client = Raw::connect(proxy.http());
     client.send("POST / HTTP/1.1\r\nHost: a.test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello");
     let response = client.response();
@@ -77,7 +66,7 @@ fn continue_is_sent_when_the_body_is_wanted() {
 
 #[test]
 fn a_response_that_breaks_off_never_looks_whole() {
-    let (_upstream, _manifests, proxy) = start(&[]);
+    let (_upstream, _manifests, proxy) = one(&[]);
     for extra in ["x-test-chunked: 1", "x-test-header: X-Length: known"] {
         let mut client = Raw::connect(proxy.http());
         let response = client.get_with("a.test", "/", &["x-test-body-bytes: 100000", "x-test-cut: 5000", extra]);
@@ -88,7 +77,7 @@ fn a_response_that_breaks_off_never_looks_whole() {
 
 #[test]
 fn a_head_larger_than_the_buffer_is_a_bad_gateway() {
-    let (_upstream, manifests, proxy) = start(&[]);
+    let (_upstream, manifests, proxy) = one(&[]);
     let big = format!("x-test-header: X-Big: {}", "b".repeat(5000));
     assert_eq!(proxy.get_with("a.test", "/", &[&big]).status, 502);
     manifests.ingress(&Ingress::new("web").rule("a.test", "/", "one").nginx("proxy-buffer-size", "16k"));
@@ -107,7 +96,7 @@ fn wait_for_large(proxy: &Proxy, big: &str) -> crate::kit::Response {
 
 #[test]
 fn head_has_the_headers_and_no_body() {
-    let (_upstream, _manifests, proxy) = start(&[]);
+    let (_upstream, _manifests, proxy) = one(&[]);
     let mut client = Raw::connect(proxy.http());
     client.send("HEAD /nothing HTTP/1.1\r\nHost: unknown.test\r\n\r\n");
     let response = client.try_response("HEAD").unwrap();
@@ -119,7 +108,7 @@ fn head_has_the_headers_and_no_body() {
 
 #[test]
 fn a_slow_reader_does_not_fill_the_proxy() {
-    let (_upstream, _manifests, proxy) = start(&[]);
+    let (_upstream, _manifests, proxy) = one(&[]);
     let before = memory(&proxy);
     let mut clients: Vec<Raw> = (0..20).map(|_| Raw::connect(proxy.http())).collect();
     for client in &mut clients {

@@ -3,18 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::kit::{DEADLINE, H2, Ingress, Manifests, Proxy, Raw, Upstream, eventually};
-
-fn start(annotations: &[(&str, &str)]) -> (Upstream, Manifests, Proxy) {
-    let upstream = Upstream::start("one");
-    let manifests = Manifests::new();
-    let mut ingress = Ingress::new("web").rule("a.test", "/", "one");
-    for (key, value) in annotations {
-        ingress = ingress.nginx(key, value);
-    }
-    manifests.upstream(&upstream).ingress(&ingress);
-    let proxy = Proxy::start(&manifests, &[]);
-    (upstream, manifests, proxy)
-}
+use crate::one;
 
 const CHUNKED: &str = "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n";
 
@@ -31,7 +20,7 @@ fn unlimited_tries_end() {
 
 #[test]
 fn a_client_that_leaves_is_noticed_and_its_upstream_request_ends() {
-    let (upstream, _manifests, proxy) = start(&[]);
+    let (upstream, _manifests, proxy) = one(&[]);
     let mut client = Raw::connect(proxy.http());
     client.send("GET /left HTTP/1.1\r\nHost: a.test\r\nX-Request-ID: gone\r\nx-test-delay-ms: 5000\r\n\r\n");
     upstream.wait_for(1);
@@ -64,7 +53,7 @@ fn a_streamed_body_goes_elsewhere_while_nothing_of_it_was_sent() {
 
 #[test]
 fn a_response_is_framed_as_it_was_read() {
-    let (upstream, _manifests, proxy) = start(&[]);
+    let (upstream, _manifests, proxy) = one(&[]);
     let both = "HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\nContent-Length: 5\\r\\n\\r\\n14\\r\\n01234567890123456789\\r\\n0\\r\\n\\r\\n";
     let twice = "HTTP/1.1 200 OK\\r\\nContent-Length: 5, 5\\r\\n\\r\\nhello";
     for (raw, whole) in [(both, "01234567890123456789"), (twice, "hello")] {
@@ -79,7 +68,7 @@ fn a_response_is_framed_as_it_was_read() {
 
 #[test]
 fn bodies_of_methods_that_usually_have_none_arrive() {
-    let (_upstream, _manifests, proxy) = start(&[("proxy-request-buffering", "off")]);
+    let (_upstream, _manifests, proxy) = one(&[("proxy-request-buffering", "off")]);
     let get = CHUNKED.replace("POST", "GET");
     let seen = Raw::connect(proxy.http()).request(format!("{get}\r\n4\r\nabcd\r\n0\r\n\r\n")).seen();
     assert_eq!((seen.method.as_str(), seen.body_text.as_str()), ("GET", "abcd"));
@@ -87,7 +76,7 @@ fn bodies_of_methods_that_usually_have_none_arrive() {
 
 #[test]
 fn http_1_0_upstreams_get_whole_bodies_or_none() {
-    let (upstream, _manifests, proxy) = start(&[("proxy-http-version", "1.0"), ("proxy-body-size", "0")]);
+    let (upstream, _manifests, proxy) = one(&[("proxy-http-version", "1.0"), ("proxy-body-size", "0")]);
     let seen = Raw::connect(proxy.http()).request(format!("{CHUNKED}\r\n4\r\nabcd\r\n0\r\n\r\n")).seen();
     assert_eq!(
         (seen.version.as_str(), seen.body_text.as_str(), seen.header("content-length")),
@@ -105,7 +94,7 @@ fn chunked(size: usize) -> Vec<u8> {
 
 #[test]
 fn a_refusal_is_read_although_the_client_still_sends() {
-    let (_upstream, _manifests, proxy) = start(&[]);
+    let (_upstream, _manifests, proxy) = one(&[]);
     for _ in 0..5 {
         let request = [CHUNKED.as_bytes(), b"\r\n", &chunked(4 << 20)].concat();
         let response = Raw::connect(proxy.http()).request(request);
@@ -115,7 +104,7 @@ fn a_refusal_is_read_although_the_client_still_sends() {
 
 #[test]
 fn a_body_sent_byte_by_byte_is_put_together() {
-    let (_upstream, _manifests, proxy) = start(&[]);
+    let (_upstream, _manifests, proxy) = one(&[]);
     let bytes = b"1\r\nx\r\n".repeat(20_000);
     let request = [CHUNKED.as_bytes(), b"\r\n", &bytes, b"0\r\n\r\n"].concat();
     let seen = Raw::connect(proxy.http()).request(request).seen();
@@ -124,7 +113,7 @@ fn a_body_sent_byte_by_byte_is_put_together() {
 
 #[test]
 fn only_one_transfer_coding_is_taken() {
-    let (upstream, _manifests, proxy) = start(&[]);
+    let (upstream, _manifests, proxy) = one(&[]);
     let rows = [
         ("Transfer-Encoding: gzip, chunked\r\n", "1.1", 501),
         ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "1.1", 400),
@@ -141,7 +130,7 @@ fn only_one_transfer_coding_is_taken() {
 
 #[test]
 fn trailers_of_a_request_do_not_become_headers_upstream() {
-    let (_upstream, _manifests, proxy) = start(&[("proxy-request-buffering", "off")]);
+    let (_upstream, _manifests, proxy) = one(&[("proxy-request-buffering", "off")]);
     let request = format!("{CHUNKED}Trailer: X-Real-IP\r\n\r\n1\r\na\r\n0\r\nX-Real-IP: 6.6.6.6\r\n\r\n");
     let seen = Raw::connect(proxy.http()).request(request).seen();
     assert!(seen.trailers.is_empty() && seen.header("trailer").is_none(), "{seen:?}");
@@ -150,7 +139,7 @@ fn trailers_of_a_request_do_not_become_headers_upstream() {
 
 #[test]
 fn http2_can_be_switched_off_everywhere() {
-    let (_upstream, manifests, _) = start(&[]);
+    let (_upstream, manifests, _) = one(&[]);
     manifests.config_map("ingress-nginx", "controller", &[("use-http2", "false")]);
     let proxy = Proxy::start(&manifests, &["--configmap=ingress-nginx/controller"]);
     let client = Raw::connect_tls(proxy.https(), "a.test", &["h2", "http/1.1"]);
@@ -163,7 +152,7 @@ fn http2_can_be_switched_off_everywhere() {
 
 #[test]
 fn a_websocket_is_logged_when_it_ends() {
-    let (_upstream, _manifests, proxy) = start(&[]);
+    let (_upstream, _manifests, proxy) = one(&[]);
     let mut socket = Raw::connect(proxy.http());
     assert_eq!(socket.websocket("a.test", "/ws-logged").status, 101);
     socket.send_frame(crate::kit::websocket::TEXT, b"hello");
@@ -176,7 +165,7 @@ fn a_websocket_is_logged_when_it_ends() {
 
 #[test]
 fn a_version_is_refused_however_long_its_line() {
-    let (_upstream, _manifests, proxy) = start(&[]);
+    let (_upstream, _manifests, proxy) = one(&[]);
     let request = format!("GET /{} HTTP/2.0\r\nHost: a.test\r\n\r\n", "long/".repeat(100));
     assert_eq!(Raw::connect(proxy.http()).request(request).status, 505);
     let target = format!("/{}", "x".repeat(9000));

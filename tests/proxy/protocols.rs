@@ -3,27 +3,19 @@
 use std::time::Duration;
 
 use crate::kit::{H2, Ingress, Manifests, Proxy, Raw, Upstream, websocket};
+use crate::one;
 
-fn one(annotations: &[(&str, &str)], tls_port: bool) -> (Upstream, Manifests, Proxy) {
-    let upstream = Upstream::start("one");
-    let manifests = Manifests::new();
-    if tls_port {
-        manifests.upstream_tls(&upstream);
-    } else {
-        manifests.upstream(&upstream);
-    }
-    let mut ingress = Ingress::new("web").rule("a.test", "/", "one");
-    for (key, value) in annotations {
-        ingress = ingress.nginx(key, value);
-    }
-    manifests.ingress(&ingress);
+/// The same with the upstream's TLS port.
+fn one_tls(annotations: &[(&str, &str)]) -> (Upstream, Manifests, Proxy) {
+    let (upstream, manifests, _) = one(annotations);
+    manifests.upstream_tls(&upstream);
     let proxy = Proxy::start(&manifests, &[]);
     (upstream, manifests, proxy)
 }
 
 #[test]
 fn the_raw_target_is_forwarded_and_the_normal_path_is_matched() {
-    let (upstream, manifests, proxy) = one(&[], false);
+    let (upstream, manifests, proxy) = one(&[]);
     manifests.ingress(&Ingress::new("sub").rule("b.test", "/x", "one"));
     let seen = proxy.wait_until("b.test", "/x", |r| r.status == 200).seen();
     assert_eq!(seen.uri, "/x");
@@ -38,7 +30,7 @@ fn the_raw_target_is_forwarded_and_the_normal_path_is_matched() {
 
 #[test]
 fn connections_to_the_upstream_are_kept() {
-    let (upstream, _manifests, proxy) = one(&[], false);
+    let (upstream, _manifests, proxy) = one(&[]);
     let mut client = Raw::connect(proxy.http());
     for _ in 0..20 {
         assert_eq!(client.get("a.test", "/").status, 200);
@@ -48,7 +40,7 @@ fn connections_to_the_upstream_are_kept() {
 
 #[test]
 fn http2_with_and_without_tls() {
-    let (_upstream, _manifests, proxy) = one(&[("ssl-redirect", "false")], false);
+    let (_upstream, _manifests, proxy) = one(&[("ssl-redirect", "false")]);
     let clear = H2::connect(proxy.http());
     let response = clear.request("POST", "a.test", "/p?q=1", &[("cookie", "a=1"), ("cookie", "b=2")], b"hello");
     let seen = response.seen();
@@ -67,7 +59,8 @@ fn http2_with_and_without_tls() {
 #[test]
 fn grpc_has_http2_and_trailers_end_to_end() {
     for (protocol, tls) in [("GRPC", false), ("GRPCS", true)] {
-        let (_upstream, _manifests, proxy) = one(&[("backend-protocol", protocol)], tls);
+        let (_upstream, _manifests, proxy) =
+            if tls { one_tls(&[("backend-protocol", protocol)]) } else { one(&[("backend-protocol", protocol)]) };
         let client = H2::connect_tls(proxy.https(), "a.test");
         let response = client.grpc("a.test", "/pkg.Service/Method", &[], b"ping");
         assert_eq!((response.status, response.trailer("grpc-status")), (200, Some("0")), "{protocol}");
@@ -78,7 +71,7 @@ fn grpc_has_http2_and_trailers_end_to_end() {
 
 #[test]
 fn https_upstreams_are_spoken_tls_to() {
-    let (_upstream, _manifests, proxy) = one(&[("backend-protocol", "HTTPS")], true);
+    let (_upstream, _manifests, proxy) = one_tls(&[("backend-protocol", "HTTPS")]);
     let seen = proxy.get("a.test", "/s").seen();
     assert!(seen.tls);
     assert_eq!((seen.sni, seen.uri.as_str()), (None, "/s"));
@@ -86,7 +79,7 @@ fn https_upstreams_are_spoken_tls_to() {
 
 #[test]
 fn websockets_survive_table_swaps() {
-    let (_upstream, manifests, proxy) = one(&[], false);
+    let (_upstream, manifests, proxy) = one(&[]);
     let mut socket = Raw::connect(proxy.http());
     assert_eq!(socket.websocket("a.test", "/ws").status, 101);
     for round in 0..5 {
@@ -100,7 +93,7 @@ fn websockets_survive_table_swaps() {
 
 #[test]
 fn an_idle_websocket_ends_after_the_read_timeout() {
-    let (_upstream, _manifests, proxy) = one(&[("proxy-read-timeout", "1")], false);
+    let (_upstream, _manifests, proxy) = one(&[("proxy-read-timeout", "1")]);
     let mut socket = Raw::connect(proxy.http());
     assert_eq!(socket.websocket("a.test", "/ws").status, 101);
     assert!(socket.closes_within(Duration::from_secs(6)));
@@ -108,7 +101,7 @@ fn an_idle_websocket_ends_after_the_read_timeout() {
 
 #[test]
 fn an_upgrade_to_http2_is_never_tunnelled() {
-    let (upstream, _manifests, proxy) = one(&[], false);
+    let (upstream, _manifests, proxy) = one(&[]);
     upstream
         .set("x-test-raw", "HTTP/1.1 101 Switching Protocols\\r\\nConnection: upgrade\\r\\nUpgrade: h2c\\r\\n\\r\\n");
     let mut client = Raw::connect(proxy.http());
@@ -118,7 +111,7 @@ fn an_upgrade_to_http2_is_never_tunnelled() {
 
 #[test]
 fn streams_arrive_as_they_are_sent() {
-    let (_upstream, _manifests, proxy) = one(&[], false);
+    let (_upstream, _manifests, proxy) = one(&[]);
     let mut client = Raw::connect(proxy.http());
     client.send("GET / HTTP/1.1\r\nHost: a.test\r\nx-test-sse: 3\r\nx-test-interval-ms: 300\r\n\r\n");
     let mut first = Vec::new();

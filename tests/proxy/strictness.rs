@@ -1,18 +1,11 @@
 //! What is refused at the door, and what an upstream never sees.
 
-use crate::kit::{H2, Ingress, Manifests, Proxy, Raw, Upstream};
-
-fn start() -> (Upstream, Manifests, Proxy) {
-    let upstream = Upstream::start("one");
-    let manifests = Manifests::new();
-    manifests.upstream(&upstream).ingress(&Ingress::new("web").rule("a.test", "/", "one"));
-    let proxy = Proxy::start(&manifests, &[]);
-    (upstream, manifests, proxy)
-}
+use crate::kit::{H2, Raw};
+use crate::one;
 
 #[test]
 fn malformed_requests_are_refused_with_a_page() {
-    let (upstream, _manifests, proxy) = start();
+    let (upstream, _manifests, proxy) = one(&[]);
     let rows = [
         ("no Host", "GET / HTTP/1.1\r\n\r\n", 400),
         ("two Hosts", "GET / HTTP/1.1\r\nHost: a.test\r\nHost: b.test\r\n\r\n", 400),
@@ -42,7 +35,7 @@ fn malformed_requests_are_refused_with_a_page() {
 
 #[test]
 fn old_clients_without_a_host_meet_the_default_server() {
-    let (_upstream, _manifests, proxy) = start();
+    let (_upstream, _manifests, proxy) = one(&[]);
     assert_eq!(Raw::connect(proxy.http()).request("GET / HTTP/1.0\r\n\r\n").status, 404);
     let response = Raw::connect(proxy.http()).request("GET / HTTP/1.0\r\nHost: a.test\r\n\r\n");
     assert_eq!((response.status, response.seen().version.as_str()), (200, "HTTP/1.1"));
@@ -50,7 +43,7 @@ fn old_clients_without_a_host_meet_the_default_server() {
 
 #[test]
 fn an_absolute_target_replaces_the_host() {
-    let (_upstream, _manifests, proxy) = start();
+    let (_upstream, _manifests, proxy) = one(&[]);
     let response = Raw::connect(proxy.http()).request("GET http://a.test/x?y HTTP/1.1\r\nHost: evil.test\r\n\r\n");
     let seen = response.seen();
     assert_eq!(
@@ -61,7 +54,7 @@ fn an_absolute_target_replaces_the_host() {
 
 #[test]
 fn http2_with_another_host_header_is_refused() {
-    let (upstream, _manifests, proxy) = start();
+    let (upstream, _manifests, proxy) = one(&[]);
     let client = H2::connect(proxy.http());
     assert_eq!(client.request("GET", "a.test", "/", &[("host", "b.test")], b"").status, 400);
     assert_eq!(upstream.requests(), 0);
@@ -70,7 +63,7 @@ fn http2_with_another_host_header_is_refused() {
 
 #[test]
 fn a_second_request_in_a_body_is_never_one() {
-    let (upstream, _manifests, proxy) = start();
+    let (upstream, _manifests, proxy) = one(&[]);
     let inner = "GET /smuggled HTTP/1.1\r\nHost: a.test\r\n\r\n";
     let rows = [
         format!(
