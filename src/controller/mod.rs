@@ -9,7 +9,7 @@ pub mod settings;
 mod tell;
 pub mod validate;
 
-use std::hash::{BuildHasher as _, Hasher as _};
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
@@ -19,6 +19,7 @@ use crate::base::diagnostic::Diagnostic;
 use crate::compile::{self, Memo, Options};
 use crate::proxy::{Handle, Live};
 use crate::source::Scan;
+use crate::table::RoutingTable;
 use crate::telemetry::Telemetry;
 use crate::telemetry::controller::CertificateLabels;
 
@@ -122,7 +123,7 @@ impl Controller {
 
     fn publish(&mut self, live: &Live, scan: &Scan, diagnostics: Vec<Diagnostic>, began: Instant) {
         let metrics = &self.telemetry.controller;
-        metrics.config_applied(hash(&self.handle.table_text()), began.elapsed(), SystemTime::now());
+        metrics.config_applied(hash(&live.table), began.elapsed(), SystemTime::now());
         metrics.set_files_broken(scan.broken_files);
         metrics.set_diagnostics(&diagnostics);
         metrics.set_certificates(&certificates(live), true);
@@ -139,10 +140,21 @@ impl Controller {
     }
 }
 
-/// A number that changes when the table's text does; the same text gives the same number in every process.
-fn hash(text: &str) -> u64 {
+/// A number for what requests meet, endpoints apart: the same table gives the same number in every process.
+fn hash(table: &RoutingTable) -> u64 {
     let mut hasher = foldhash::quality::FixedState::default().build_hasher();
-    hasher.write(text.as_bytes());
+    for route in &table.routes {
+        (&route.labels, &route.policy, route.target, route.tls).hash(&mut hasher);
+    }
+    for host in &table.virtual_hosts {
+        (&host.name, &host.app_root, host.has_certificate).hash(&mut hasher);
+        host.aliases.iter().for_each(|aliases| aliases.names.hash(&mut hasher));
+    }
+    for (host, certificate) in table.certificates.entries() {
+        (host, &certificate.secret, &certificate.serial).hash(&mut hasher);
+    }
+    table.upstream_tls.hash(&mut hasher);
+    hasher.write(format!("{:?}", table.global).as_bytes());
     hasher.finish()
 }
 
