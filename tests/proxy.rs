@@ -14,6 +14,8 @@ mod drain;
 mod faults;
 #[path = "proxy/observe.rs"]
 mod observe;
+#[path = "proxy/policies.rs"]
+mod policies;
 #[path = "proxy/protocols.rs"]
 mod protocols;
 #[path = "proxy/retries.rs"]
