@@ -213,22 +213,3 @@ fn a_file_is_read_once() {
     assert_eq!(load_once(Input::Path(&world.path("none.yaml"))).broken_files, 1);
     assert_eq!(outline(&load_once(Input::Path(&world.path("")))), "");
 }
-
-/// Run by hand: `cargo test --lib -- --ignored --nocapture ten_thousand`.
-#[test]
-#[ignore = "a measurement"]
-fn ten_thousand_files() {
-    let files: Vec<_> = (0..10_000).map(|i| (format!("{i}.yaml"), config_map(&format!("m{i}"), "1"))).collect();
-    let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
-    let mut world = World::new(&files);
-    for what in ["first", "again, read", "again, read"] {
-        let start = std::time::Instant::now();
-        assert_eq!(world.directory.scan().files, 10_000);
-        println!("{what}: {:?}", start.elapsed());
-    }
-    std::thread::sleep(COARSEST_CLOCK);
-    world.directory.scan();
-    let start = std::time::Instant::now();
-    world.directory.scan();
-    println!("metadata only: {:?}", start.elapsed());
-}

@@ -298,14 +298,3 @@ fn an_anchor_serves_thousands_of_items() {
     let text = format!("apiVersion: v1\nkind: List\nx: &l {{app: web}}\nitems:\n{}", item.repeat(5_000));
     assert_eq!(read(&text).unwrap().objects.len(), 5_000);
 }
-
-/// Run by hand: `cargo test --lib -- --ignored --nocapture ten_thousand`.
-#[test]
-#[ignore = "a measurement"]
-fn ten_thousand_in_one_file() {
-    let text: String =
-        (0..10_000).map(|i| INGRESS.replace("name: web\n", &format!("name: web-{i}\n")) + "---\n").collect();
-    let start = std::time::Instant::now();
-    assert_eq!(read(&text).unwrap().objects.len(), 10_000);
-    println!("{} bytes in {:?}", text.len(), start.elapsed());
-}
