@@ -65,11 +65,12 @@ pub fn bind(addresses: &[IpAddr], port: u16) -> io::Result<Vec<TcpListener>> {
 
 fn bind_all(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
     let named = |address: SocketAddr, error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
-    let first = match listen(address) {
+    let free = |address: SocketAddr| check_free(address).and_then(|()| listen(address));
+    let first = match free(address) {
         // A host without IPv6 still has every address.
-        Err(_) if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse && address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
             let v4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port());
-            listen(v4).map_err(|error| named(v4, error))?
+            free(v4).map_err(|error| named(v4, error))?
         }
         other => other.map_err(|error| named(address, error))?,
     };
@@ -82,15 +83,44 @@ fn bind_all(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<
     Ok((actual, sockets))
 }
 
+/// A socket whose port this process's other workers may share.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(!address.ip().is_unspecified())?;
-    }
-    socket.set_reuse_address(true)?;
+    let socket = socket(address)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// Whether a port is free. Sharing would let a second proxy take half of the first one's connections unnoticed.
+fn check_free(address: SocketAddr) -> io::Result<()> {
+    socket(address)?.bind(&address.into())
+}
+
+fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_reuse_address(true)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_share_a_port_and_others_do_not() {
+        let localhost = ListenAddresses { http: vec![Ipv4Addr::LOCALHOST.into()], ..ListenAddresses::default() };
+        let addresses = ListenAddresses { https: localhost.http.clone(), ..localhost };
+        let bound = Bound::bind(&addresses, 3).unwrap();
+        let ports: Vec<u16> = bound.workers.iter().map(|w| w.plain[0].local_addr().unwrap().port()).collect();
+        assert_eq!(ports, [bound.http[0].port(); 3]);
+        let taken = ListenAddresses { http_port: bound.http[0].port(), ..addresses };
+        let error = Bound::bind(&taken, 1).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert!(error.to_string().starts_with(&bound.http[0].to_string()), "{error}");
+    }
 }
