@@ -25,7 +25,7 @@ use super::upstream::pool::Lease;
 use super::worker::LocalLive;
 use crate::policy::body::MAX_BUFFERED;
 use crate::policy::headers::{self, NameRules};
-use crate::policy::retry::{Failed, RetryPolicy};
+use crate::policy::retry::{Conditions, Failed, RetryPolicy};
 use crate::policy::upstream::{ConnectionHeader, UpstreamPolicy};
 use crate::table::{Index, Route};
 
@@ -80,7 +80,6 @@ pub async fn forward(
     let mut unsent: Option<Box<http::Request<RequestBody>>> = None;
     let mut attempts = 0;
     for _ in 0..MAX_TRIES {
-        let replayable = held.rest.is_none();
         let outgoing = match unsent.take() {
             Some(request) => *request,
             None => build(&parts, &mut held, &plan, &progress),
@@ -89,7 +88,7 @@ pub async fn forward(
         let missed = match attempt(exchange, &plan, outgoing, &progress).await {
             Ok((response, lease)) => {
                 let condition = RetryPolicy::status_condition(response.status()).filter(|c| retry.on.contains(*c));
-                let failed = condition.map(|condition| Failed { condition, sent: true, replayable });
+                let failed = condition.map(|condition| Failed { condition, sent: true, replayable: whole });
                 if failed.is_some_and(|f| retry.again(f, &parts.method, attempts, began.elapsed())) {
                     continue;
                 }
@@ -101,12 +100,14 @@ pub async fn forward(
             return Err(refused(fault, progress.take_unread()));
         }
         let failure = missed.failure;
-        if missed.reused {
-            // A connection that idled too long says nothing of its endpoint: nginx gives such a try back.
+        let condition = condition(failure);
+        if missed.reused && condition == Conditions::ERROR {
+            // A connection that broke while it idled says nothing of its endpoint: nginx gives such a try back.
             attempts -= 1;
         }
-        let replayable = replayable || missed.unsent.is_some();
-        let failed = Failed { condition: condition(failure), sent: was_sent(failure), replayable };
+        // What is left of a streamed body is in the request that was not sent, and nowhere else.
+        let replayable = whole || missed.unsent.is_some();
+        let failed = Failed { condition, sent: was_sent(failure), replayable };
         if !retry.again(failed, &parts.method, attempts, began.elapsed()) {
             return Err(gave_up(failure, &progress));
         }

@@ -188,3 +188,29 @@ fn requests_at_once_share_few_connections_to_a_grpc_upstream() {
     assert!(upstream.connections() <= 100 && upstream.requests() == 100);
     assert!(eventually(DEADLINE, || (proxy.get("g.test", "/").status > 0).then_some(())).is_some());
 }
+
+#[test]
+fn a_streamed_body_is_never_sent_in_part() {
+    let (bad, good) = (Upstream::start("bad"), Upstream::start("good"));
+    bad.set("x-test-close", "1");
+    let manifests = Manifests::new();
+    manifests.service("three", &[Upstream::refused(), bad.addr(), good.addr()]);
+    manifests.ingress(&Ingress::new("web").rule("a.test", "/", "three").nginx("proxy-request-buffering", "off"));
+    let proxy = Proxy::start(&manifests, &[]);
+    let put = CHUNKED.replace("POST", "PUT");
+    for _ in 0..12 {
+        let response = Raw::connect(proxy.http()).request(format!("{put}\r\n4\r\nabcd\r\n0\r\n\r\n"));
+        assert!([200, 502].contains(&response.status), "{response:?}");
+    }
+    assert!(bad.requests() > 0 && good.requests() > 0);
+    assert!(good.seen().iter().all(|seen| seen.body_text == "abcd"), "{:?}", good.seen());
+}
+
+#[test]
+fn a_slow_answer_on_a_kept_connection_is_a_try() {
+    let (upstream, _manifests, proxy) = one(&[("proxy-read-timeout", "1"), ("proxy-next-upstream-tries", "2")]);
+    let mut client = Raw::connect(proxy.http());
+    assert_eq!(client.get("a.test", "/").status, 200);
+    assert_eq!(client.get_with("a.test", "/", &["x-test-delay-ms: 20000"]).status, 504);
+    assert_eq!(upstream.requests(), 3);
+}
