@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderValue, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
@@ -33,6 +33,9 @@ const MAX_HEAD: usize = 32 * 1024;
 const MAX_HEADERS: usize = 256;
 /// What a connection that must end gets to finish its last write.
 const CLOSING: Duration = Duration::from_secs(2);
+/// What a client gets to take the end of its last answer: between two signs of it, and in all (nginx's
+/// `lingering_timeout` and `lingering_time`).
+const LINGERING: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
 /// A client that takes nothing of its answer for this long, and at most twice, is let go (nginx's `send_timeout`).
 const STALLED: Duration = Duration::from_secs(60);
 
@@ -176,11 +179,12 @@ where
         let (worker, activity) = (Rc::clone(&worker), Rc::clone(&activity));
         service_fn(move |request: http::Request<Incoming>| {
             let (worker, client, activity) = (Rc::clone(&worker), Rc::clone(&client), Rc::clone(&activity));
+            activity.signs.http2.store(request.version() == Version::HTTP_2, Ordering::Relaxed);
             async move { Ok::<_, Infallible>(phases::respond(worker, client, activity, request).await) }
         })
     };
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity.signs)));
-    let mut ending = Ending { worker, activity, limits: settings.limits, asked: false, deadline: None };
+    let mut ending = Ending { worker, activity, limits: settings.limits, asked: false, lingering: None, deadline: None };
     match spoken {
         Spoken::Either if settings.http2 => {
             let builder = settings.either();
@@ -241,6 +245,8 @@ struct Ending {
     limits: Limits,
     /// The connection was asked to end after what is in flight.
     asked: bool,
+    /// When the connection's own end was said.
+    lingering: Option<Instant>,
     deadline: Option<Deadline>,
 }
 
@@ -300,6 +306,21 @@ impl Ending {
         let deadline = self
             .deadline
             .get_or_insert_with(|| Deadline::after(&self.worker.timers, limits.head.min(limits.idle).max(CLOSING)));
+        if self.activity.signs.lingering.load(Ordering::Relaxed) {
+            let now = self.worker.timers.now();
+            let began = *self.lingering.get_or_insert_with(|| {
+                deadline.reset(LINGERING.0);
+                now
+            });
+            while deadline.poll_expired(cx).is_ready() {
+                let heard = self.activity.signs.arrived.swap(false, Ordering::Relaxed);
+                if !heard || now.saturating_duration_since(began) >= LINGERING.1 {
+                    return Poll::Ready(Verdict::Drop);
+                }
+                deadline.reset(LINGERING.0);
+            }
+            return Poll::Pending;
+        }
         while deadline.poll_expired(cx).is_ready() {
             match self.activity.left(limits) {
                 None => deadline.reset(STALLED),

@@ -1,6 +1,7 @@
 //! The client's byte stream with an eye on it: that bytes came, and the error page for what hyper refuses.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,6 +21,10 @@ pub struct Signs {
     pub blocked: AtomicBool,
     /// Writes that took something.
     pub writes: AtomicU64,
+    /// The connection is HTTP/2.
+    pub http2: AtomicBool,
+    /// This side has said that it ends; the client's end is awaited.
+    pub lingering: AtomicBool,
 }
 
 impl Signs {
@@ -65,6 +70,25 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
             self.line.read(new);
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> Watched<S> {
+    /// Reads on until the client's end, or its failure. A socket that is closed with something unread takes back
+    /// with a reset what the client has not got yet, and an HTTP/2 client that reads always has a WINDOW_UPDATE on its
+    /// way (nginx's lingering close; for HTTP/1 only a body can be unread, which the request's own end sees to).
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut space = [MaybeUninit::uninit(); 4096];
+        // Bounded, so that a client that sends and sends does not hold the worker.
+        for _ in 0..16 {
+            let mut buf = ReadBuf::uninit(&mut space);
+            match ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => self.signs.arrived.store(true, Ordering::Relaxed),
+                Ok(()) | Err(_) => return Poll::Ready(()),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -138,7 +162,7 @@ fn refusal(bytes: &[u8]) -> Option<StatusCode> {
     line.get(9..12)?.parse().ok()
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.page.is_some() || self.replace(bytes) {
             return self.poll_page(cx);
@@ -153,7 +177,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        if !self.signs.lingering.load(Ordering::Relaxed) {
+            ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
+            if !self.signs.http2.load(Ordering::Relaxed) {
+                return Poll::Ready(Ok(()));
+            }
+            self.signs.arrived.store(false, Ordering::Relaxed);
+            self.signs.lingering.store(true, Ordering::Relaxed);
+        }
+        self.poll_linger(cx).map(Ok)
     }
 
     fn poll_write_vectored(

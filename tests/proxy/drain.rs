@@ -44,3 +44,23 @@ fn the_grace_period_still_accepts_and_says_close() {
     assert_eq!(Raw::connect(health).get("h", "/readyz").status, 503);
     assert!(proxy.wait(Duration::from_secs(10)).expect("the proxy ends").success());
 }
+
+/// The client's last WINDOW_UPDATEs cross the proxy's end of the connection: it must not answer them with a reset,
+/// which would take back what the client has not read yet.
+#[test]
+fn http2_downloads_arrive_whole() {
+    const BYTES: usize = 6 << 20;
+    let (upstream, _manifests, mut proxy) = start(&[]);
+    let size = BYTES.to_string();
+    let clients: Vec<H2> = (0..32).map(|_| H2::connect(proxy.http())).collect();
+    let start = |client: &H2| client.start("GET", "a.test", "/", &[("x-test-body-bytes", &size)], b"");
+    let pending: Vec<_> = clients.iter().map(start).collect();
+    upstream.wait_for(32);
+    proxy.terminate();
+    for download in pending {
+        let response = download.wait().expect("a whole answer");
+        assert_eq!((response.status, response.body.len()), (200, BYTES));
+    }
+    drop(clients);
+    assert!(proxy.wait(Duration::from_secs(10)).expect("the proxy ends").success());
+}
