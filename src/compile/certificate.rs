@@ -71,7 +71,14 @@ pub fn chain(secret: &Secret, key: &str) -> Result<Vec<CertificateDer<'static>>,
 }
 
 fn key(secret: &Secret) -> Result<PrivateKeyDer<'static>, String> {
-    PrivateKeyDer::from_pem_slice(value(secret, "tls.key")?).map_err(|_| "tls.key holds no PEM private key".to_owned())
+    let pem = value(secret, "tls.key")?;
+    PrivateKeyDer::from_pem_slice(pem).map_err(|_| {
+        // Of PKCS #8 (`ENCRYPTED PRIVATE KEY`) as of RFC 1421 (`Proc-Type: 4,ENCRYPTED`).
+        match pem.windows(b"ENCRYPTED".len()).any(|part| part == b"ENCRYPTED") {
+            true => "tls.key is encrypted: the key must need no passphrase".to_owned(),
+            false => "tls.key holds no PEM private key".to_owned(),
+        }
+    })
 }
 
 fn value<'a>(secret: &'a Secret, key: &str) -> Result<&'a [u8], String> {
@@ -102,4 +109,31 @@ pub fn client(secret: &Secret) -> Result<Option<ClientIdentity>, String> {
         _ => return Err("tls.key has an unknown form".to_owned()),
     };
     Ok(Some((chain, key)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_cannot_be_used() {
+        let rows = [
+            ("", "tls.key holds no PEM private key"),
+            (
+                "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----\n",
+                "tls.key is encrypted",
+            ),
+            (
+                "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nMAA=\n\
+                 -----END RSA PRIVATE KEY-----\n",
+                "tls.key is encrypted",
+            ),
+        ];
+        for (pem, expected) in rows {
+            let mut secret = Secret::default();
+            secret.data.insert("tls.key".into(), pem.as_bytes().to_vec());
+            let message = key(&secret).map(|_| ()).unwrap_err();
+            assert!(message.starts_with(expected), "{pem}: {message}");
+        }
+    }
 }
