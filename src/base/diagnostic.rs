@@ -37,7 +37,7 @@ impl fmt::Display for ObjectRef {
 /// How much a problem costs, mildest first so that the worst of several is their maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {
-    /// Served as asked; worth knowing.
+    /// Served as asked, or not asked of us; worth knowing.
     Note,
     /// Served, but not as written: a value fell back to its default, a rule lost a conflict.
     Warning,
@@ -74,6 +74,8 @@ pub enum Reason {
     BrokenCertificate,
     /// A host or path that cannot be served as written.
     InvalidRule,
+    /// An Ingress of no class, or of one that is not there.
+    UnknownClass,
     /// A document of a kind that is not read.
     IgnoredKind,
     /// A ready Service without endpoints.
@@ -91,6 +93,7 @@ impl Reason {
             Reason::MissingReference => "MissingReference",
             Reason::BrokenCertificate => "BrokenCertificate",
             Reason::InvalidRule => "InvalidRule",
+            Reason::UnknownClass => "UnknownClass",
             Reason::IgnoredKind => "IgnoredKind",
             Reason::NoEndpoints => "NoEndpoints",
         }

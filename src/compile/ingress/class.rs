@@ -1,17 +1,15 @@
 //! Which Ingresses are ours (contract §1).
 
+use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::Options;
+use crate::compile::report::Report;
 use crate::snapshot::{Ingress, Snapshot};
 
 const LEGACY_ANNOTATION: &str = "kubernetes.io/ingress.class";
 
 /// Whether this controller serves the Ingress. A class that is named but unknown is never ours, whatever the annotation says.
 pub fn is_owned(ingress: &Ingress, snapshot: &Snapshot, options: &Options) -> bool {
-    if !options.watch_namespace.is_empty() && *ingress.metadata.namespace != *options.watch_namespace {
-        return false;
-    }
-    let has_default = ingress.spec.default_backend.as_ref().is_some_and(|b| b.service.is_some() || b.resource);
-    if options.disable_catch_all && has_default {
+    if is_left_out(ingress, options) {
         return false;
     }
     if let Some(name) = ingress.spec.ingress_class_name.as_deref().filter(|name| !name.is_empty()) {
@@ -28,6 +26,34 @@ pub fn is_owned(ingress: &Ingress, snapshot: &Snapshot, options: &Options) -> bo
         None => options.watch_without_class,
         Some(class) => class == options.ingress_class,
     }
+}
+
+/// Whether a flag leaves the Ingress out, whatever its class.
+fn is_left_out(ingress: &Ingress, options: &Options) -> bool {
+    let watched = options.watch_namespace.is_empty() || *ingress.metadata.namespace == *options.watch_namespace;
+    let has_default = ingress.spec.default_backend.as_ref().is_some_and(|b| b.service.is_some() || b.resource);
+    !watched || (options.disable_catch_all && has_default)
+}
+
+/// Says why an Ingress whose class points to nobody is not served; another controller's is none of our business.
+pub fn tell_unclaimed(ingress: &Ingress, snapshot: &Snapshot, options: &Options, report: &mut Report) {
+    if is_left_out(ingress, options) {
+        return;
+    }
+    let legacy = ingress.metadata.annotations.contains_key(LEGACY_ANNOTATION);
+    let ours = &options.ingress_class;
+    let (severity, message) = match ingress.spec.ingress_class_name.as_deref().filter(|name| !name.is_empty()) {
+        Some(name) if !snapshot.ingress_classes.contains_key(name) => {
+            (Severity::Warning, format!("not served: there is no IngressClass {name:?}; ours is {ours}"))
+        }
+        None if !legacy && !options.watch_without_class => {
+            let message =
+                format!("not served: no class is set: name {ours}, or start with --watch-ingress-without-class");
+            (Severity::Note, message)
+        }
+        _ => return,
+    };
+    report.ingress(severity, Reason::UnknownClass, ingress, Some("spec.ingressClassName".to_owned()), message);
 }
 
 #[cfg(test)]

@@ -100,6 +100,7 @@ fn owned(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Vec<Owned> {
     let mut owned = Vec::new();
     for (key, ingress) in &input.snapshot.ingresses {
         if !class::is_owned(ingress, input.snapshot, input.options) {
+            class::tell_unclaimed(ingress, input.snapshot, input.options, report);
             continue;
         }
         let parsed = memo.annotations(key, ingress, &input.options.annotations);
