@@ -184,7 +184,8 @@ where
         })
     };
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity.signs)));
-    let mut ending = Ending { worker, activity, limits: settings.limits, asked: false, lingering: None, deadline: None };
+    let mut ending =
+        Ending { worker, activity, limits: settings.limits, asked: false, lingering: None, deadline: None };
     match spoken {
         Spoken::Either if settings.http2 => {
             let builder = settings.either();
