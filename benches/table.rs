@@ -90,7 +90,7 @@ mod compiling {
     #[divan::bench(args = every(&[Shape::Plain, Shape::OneHost], &[10, 1_000, 10_000]))]
     fn text_form(bencher: Bencher<'_, '_>, world: World) {
         let compiled = compile(&world.snapshot(), &Options::default(), &mut Memo::default());
-        bencher.bench_local(|| text::render(&compiled.table, &compiled.endpoints));
+        bencher.bench_local(|| text::render(&compiled.table, &compiled.endpoints.sets));
     }
 
     #[divan::bench(args = every(&[Shape::Plain], &[10, 1_000, 10_000]))]

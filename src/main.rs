@@ -33,10 +33,11 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(loaded) if loaded.print_config => say(&loaded.effective()),
         Command::Run(loaded) => {
             start_log(&loaded);
-            let manifests = loaded.config.manifests.clone().ok_or_else(|| {
-                anyhow::anyhow!("--manifests DIR is missing: this version serves a directory, a cluster is to come")
-            })?;
-            run::run(settings::for_directory(&loaded.config, manifests), |_| {})?;
+            let settings = match loaded.config.manifests.clone() {
+                Some(manifests) => settings::for_directory(&loaded.config, manifests),
+                None => settings::for_cluster(&loaded.config),
+            };
+            run::run(settings, |_| {})?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Demo(loaded) => {
@@ -54,7 +55,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
                 Input::Stdin => source::load_once(source::Input::Stdin),
                 Input::Path(path) => source::load_once(source::Input::Path(path)),
             };
-            let report = validate::validate(&scan, &settings::options(&loaded.config));
+            let report = validate::validate(scan, &settings::options(&loaded.config));
             say(&report.text())?;
             Ok(ExitCode::from(report.exit_code()))
         }
@@ -70,7 +71,10 @@ fn say(text: &str) -> anyhow::Result<ExitCode> {
 fn start_log(loaded: &Loaded) {
     let level = loaded.config.effective_log_level();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level.as_str()));
+        // What the client library has to say of single requests is said by who made them.
+        .unwrap_or_else(|_| {
+            tracing_subscriber::EnvFilter::new(format!("{level},kube_client=off", level = level.as_str()))
+        });
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal);
     match loaded.config.log_format {

@@ -4,11 +4,11 @@
 //! documents that `kubectl apply` takes deserialise into them. They know nothing of where they came
 //! from except [`Meta::origin`], which diagnostics quote.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::base::diagnostic::{ObjectRef, Origin};
 
@@ -137,10 +137,12 @@ objects! {
 
     /// networking.k8s.io/v1 IngressClass.
     IngressClass { metadata: Meta, spec: IngressClassSpec, }
-    IngressClassSpec { controller: String, }
+    IngressClassSpec { controller: String, parameters: Option<ClassParameters>, }
+    /// What the class refers to; `scope` is `Cluster` when absent.
+    ClassParameters { api_group: Option<String>, kind: String, name: Arc<str>, namespace: Option<Arc<str>>, }
 
     /// v1 Service.
-    Service { metadata: Meta, spec: ServiceSpec, }
+    Service { metadata: Meta, spec: ServiceSpec, status: ServiceStatus, }
     ServiceSpec {
         #[serde(rename = "type", deserialize_with = "or_default")]
         service_type: String,
@@ -148,8 +150,15 @@ objects! {
         cluster_ip: String,
         #[serde(deserialize_with = "or_default")]
         external_name: String,
+        #[serde(rename = "externalIPs", deserialize_with = "or_default")]
+        external_ips: Vec<String>,
         #[serde(deserialize_with = "or_default")]
         ports: Vec<ServicePort>,
+    }
+    ServiceStatus { load_balancer: LoadBalancerStatus, }
+    LoadBalancerStatus {
+        #[serde(deserialize_with = "or_default")]
+        ingress: Vec<LoadBalancerIngress>,
     }
     ServicePort {
         #[serde(deserialize_with = "or_default")]
@@ -186,6 +195,16 @@ objects! {
         #[serde(deserialize_with = "or_default")]
         data: BTreeMap<String, String>,
     }
+}
+
+/// An address at which a load balancer, or this controller, is reached: one of the two is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(default)]
+pub struct LoadBalancerIngress {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
 }
 
 /// One path of a rule. `path_type` is required by the API; an absent one is refused when the document is read.
@@ -260,6 +279,30 @@ fn is_present<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
     Ok(Option::<serde::de::IgnoredAny>::deserialize(d)?.is_some())
 }
 
+/// A kind that is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    Ingress,
+    IngressClass,
+    Service,
+    EndpointSlice,
+    Secret,
+    ConfigMap,
+}
+
+impl Kind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kind::Ingress => "Ingress",
+            Kind::IngressClass => "IngressClass",
+            Kind::Service => "Service",
+            Kind::EndpointSlice => "EndpointSlice",
+            Kind::Secret => "Secret",
+            Kind::ConfigMap => "ConfigMap",
+        }
+    }
+}
+
 /// One object of a kind that is read.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Object {
@@ -289,21 +332,40 @@ impl Object {
         each_object!(self, o => &o.metadata)
     }
 
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> Kind {
         match self {
-            Object::Ingress(_) => "Ingress",
-            Object::IngressClass(_) => "IngressClass",
-            Object::Service(_) => "Service",
-            Object::EndpointSlice(_) => "EndpointSlice",
-            Object::Secret(_) => "Secret",
-            Object::ConfigMap(_) => "ConfigMap",
+            Object::Ingress(_) => Kind::Ingress,
+            Object::IngressClass(_) => Kind::IngressClass,
+            Object::Service(_) => Kind::Service,
+            Object::EndpointSlice(_) => Kind::EndpointSlice,
+            Object::Secret(_) => Kind::Secret,
+            Object::ConfigMap(_) => Kind::ConfigMap,
         }
     }
 
     pub fn reference(&self) -> ObjectRef {
         let meta = self.meta();
-        ObjectRef { kind: self.kind(), namespace: meta.namespace.clone(), name: meta.name.clone() }
+        ObjectRef { kind: self.kind().as_str(), namespace: meta.namespace.clone(), name: meta.name.clone() }
     }
+}
+
+/// What is known of IngressClasses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClassSource {
+    /// A directory: while it has none, the class of `--ingress-class` needs none.
+    #[default]
+    Directory,
+    /// A cluster: a class that is not there is nobody's (contract §1.1).
+    Cluster,
+    /// A cluster that does not let us read them: the annotation alone decides (contract §1.2).
+    Unreadable,
+}
+
+/// Secrets and ConfigMaps that something refers to; no others are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct References {
+    pub secrets: BTreeSet<ObjectKey>,
+    pub config_maps: BTreeSet<ObjectKey>,
 }
 
 /// The world at one moment. Maps are ordered, so equal contents are equal whatever order they arrived in.
@@ -315,6 +377,11 @@ pub struct Snapshot {
     pub endpoint_slices: BTreeMap<ObjectKey, Arc<EndpointSlice>>,
     pub secrets: BTreeMap<ObjectKey, Arc<Secret>>,
     pub config_maps: BTreeMap<ObjectKey, Arc<ConfigMap>>,
+    pub class_source: ClassSource,
+    /// The namespaces that are looked at, where labels select them; `None` is all of them.
+    pub namespaces: Option<BTreeSet<Arc<str>>>,
+    /// `status.loadBalancer.ingress` of Ingresses that have one. Nothing is compiled from it.
+    pub ingress_status: BTreeMap<ObjectKey, Vec<LoadBalancerIngress>>,
 }
 
 impl Snapshot {
@@ -331,6 +398,29 @@ impl Snapshot {
         }
     }
 
+    pub fn get(&self, kind: Kind, key: &ObjectKey) -> Option<Object> {
+        match kind {
+            Kind::Ingress => self.ingresses.get(key).cloned().map(Object::Ingress),
+            Kind::IngressClass => self.ingress_classes.get(&key.name).cloned().map(Object::IngressClass),
+            Kind::Service => self.services.get(key).cloned().map(Object::Service),
+            Kind::EndpointSlice => self.endpoint_slices.get(key).cloned().map(Object::EndpointSlice),
+            Kind::Secret => self.secrets.get(key).cloned().map(Object::Secret),
+            Kind::ConfigMap => self.config_maps.get(key).cloned().map(Object::ConfigMap),
+        }
+    }
+
+    /// Takes out the object of this kind and key.
+    pub fn remove(&mut self, kind: Kind, key: &ObjectKey) -> Option<Object> {
+        match kind {
+            Kind::Ingress => self.ingresses.remove(key).map(Object::Ingress),
+            Kind::IngressClass => self.ingress_classes.remove(&key.name).map(Object::IngressClass),
+            Kind::Service => self.services.remove(key).map(Object::Service),
+            Kind::EndpointSlice => self.endpoint_slices.remove(key).map(Object::EndpointSlice),
+            Kind::Secret => self.secrets.remove(key).map(Object::Secret),
+            Kind::ConfigMap => self.config_maps.remove(key).map(Object::ConfigMap),
+        }
+    }
+
     /// The slices of one Service, found by their label, in key order.
     pub fn slices_of<'a>(&'a self, service: &'a ObjectKey) -> impl Iterator<Item = &'a Arc<EndpointSlice>> {
         let first = ObjectKey { namespace: service.namespace.clone(), name: "".into() };
@@ -342,9 +432,24 @@ impl Snapshot {
     }
 }
 
+impl IngressClass {
+    /// The ConfigMap that `spec.parameters` names.
+    pub fn config_map(&self) -> Option<ObjectKey> {
+        let parameters = self.spec.parameters.as_ref()?;
+        let core = parameters.api_group.as_deref().is_none_or(str::is_empty);
+        let namespace = parameters.namespace.as_ref().filter(|_| core && parameters.kind == "ConfigMap")?;
+        Some(ObjectKey { namespace: Arc::clone(namespace), name: Arc::clone(&parameters.name) })
+    }
+}
+
 impl EndpointSlice {
     /// The Service these endpoints belong to (KEP-752: the label, never the name).
     pub fn service_name(&self) -> Option<&str> {
         self.metadata.labels.get("kubernetes.io/service-name").map(String::as_str)
+    }
+
+    /// The key of that Service, which is in the slice's own namespace.
+    pub fn service_key(&self) -> Option<ObjectKey> {
+        Some(ObjectKey::new(Arc::clone(&self.metadata.namespace), self.service_name()?))
     }
 }

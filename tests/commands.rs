@@ -68,7 +68,7 @@ fn mistakes_are_named() {
         (&["run"], "--manifests"),
         (&["run", "--manifests", "/nowhere/at/all"], "/nowhere/at/all"),
         (&["fly"], "unknown command"),
-        (&["run", "--watch-namespace-selector=a=b"], "more would be served"),
+        (&["run", "--manifests=m", "--watch-namespace-selector=a=b"], "exclude each other"),
     ];
     for (arguments, expected) in rows {
         let output = portcullis(arguments, None);

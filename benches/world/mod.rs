@@ -117,7 +117,7 @@ fn meta(number: usize, prefix: &str) -> Meta {
 fn service(number: usize) -> Arc<Service> {
     let port = ServicePort { name: "http".to_owned(), port: 80, ..ServicePort::default() };
     let spec = ServiceSpec { ports: vec![port], ..ServiceSpec::default() };
-    Arc::new(Service { metadata: meta(number, "app"), spec })
+    Arc::new(Service { metadata: meta(number, "app"), spec, ..Service::default() })
 }
 
 /// Two ready addresses.

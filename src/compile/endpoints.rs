@@ -1,11 +1,13 @@
 //! Services and EndpointSlices to endpoints (contract §11).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use crate::snapshot::{EndpointSlice, IntOrString, ObjectKey, Service, ServicePort, Snapshot};
-use crate::table::{DnsName, Endpoint, EndpointSet};
+use super::report;
+use crate::base::diagnostic::{Diagnostic, Reason, Severity};
+use crate::snapshot::{EndpointSlice, Ingress, IntOrString, ObjectKey, Service, ServicePort, Snapshot};
+use crate::table::{DnsName, Endpoint, EndpointSet, UpstreamKey};
 
 /// How one upstream finds its endpoints: what an Ingress said, with the rest left to the Service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +57,7 @@ impl<'a> SliceIndex<'a> {
         Self { by_service }
     }
 
-    fn of(&self, service: &'a ObjectKey) -> &[&'a EndpointSlice] {
+    pub fn of<'s>(&'s self, service: &'s ObjectKey) -> &'s [&'a EndpointSlice] {
         self.by_service.get(&(&*service.namespace, &*service.name)).map_or(&[], Vec::as_slice)
     }
 }
@@ -75,8 +77,52 @@ pub enum Missing {
     ExternalNameOff,
 }
 
+/// Where an upstream's endpoints come from, to find them again when only EndpointSlices changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    pub plan: Plan,
+    /// The first Ingress that names the upstream: it is told when there are none.
+    pub owner: Option<Arc<Ingress>>,
+}
+
+/// The endpoints of every upstream, and what is wrong with those that have none.
+#[derive(Debug, Default)]
+pub struct Endpoints {
+    pub sets: BTreeMap<UpstreamKey, EndpointSet>,
+    pub problems: BTreeMap<UpstreamKey, Diagnostic>,
+}
+
+impl Source {
+    /// The endpoints there are now among the slices of its Service, and what is wrong when there are none.
+    pub fn resolve<'a>(
+        &self,
+        snapshot: &Snapshot,
+        slices: impl Iterator<Item = &'a EndpointSlice>,
+    ) -> (EndpointSet, Option<Diagnostic>) {
+        let resolved = resolve(&self.plan, snapshot, slices);
+        let problem = self.owner.as_ref().and_then(|ingress| problem(&self.plan, &resolved, ingress));
+        (resolved.unwrap_or_default(), problem)
+    }
+}
+
+fn problem(plan: &Plan, resolved: &Result<EndpointSet, Missing>, ingress: &Ingress) -> Option<Diagnostic> {
+    let (reason, message) = match resolved {
+        Err(missing) => (Reason::MissingReference, format!("{missing}; its paths answer 503")),
+        Ok(EndpointSet::Fixed(list)) if list.is_empty() => {
+            (Reason::NoEndpoints, "the Service has no ready endpoint; its paths answer 503".to_owned())
+        }
+        Ok(_) => return None,
+    };
+    let key = Some(format!("backend {}:{}", plan.service.name, plan.port));
+    Some(report::about(Severity::Warning, reason, "Ingress", &ingress.metadata, key, message))
+}
+
 /// The endpoints that a plan leads to now. Not-ready endpoints are left out.
-pub fn resolve<'a>(plan: &'a Plan, snapshot: &'a Snapshot, slices: &SliceIndex<'a>) -> Result<EndpointSet, Missing> {
+fn resolve<'a>(
+    plan: &Plan,
+    snapshot: &Snapshot,
+    slices: impl Iterator<Item = &'a EndpointSlice>,
+) -> Result<EndpointSet, Missing> {
     let service = snapshot.services.get(&plan.service).ok_or(Missing::Service)?;
     if plan.cluster_ip
         && let Ok(set) = cluster_ip(service, &plan.port)
@@ -87,7 +133,7 @@ pub fn resolve<'a>(plan: &'a Plan, snapshot: &'a Snapshot, slices: &SliceIndex<'
         return external_name(plan, service);
     }
     let port = find_port(service, &plan.port).ok_or_else(|| Missing::Port(plan.port.clone()))?;
-    Ok(EndpointSet::Fixed(from_slices(port, slices.of(&plan.service)).into()))
+    Ok(EndpointSet::Fixed(from_slices(port, slices).into()))
 }
 
 /// A port by number, by target port or by name, in the order of the Service (contract §11).
@@ -148,7 +194,7 @@ fn is_dns_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(label)
 }
 
-fn from_slices(port: &ServicePort, slices: &[&EndpointSlice]) -> Vec<Endpoint> {
+fn from_slices<'a>(port: &ServicePort, slices: impl Iterator<Item = &'a EndpointSlice>) -> Vec<Endpoint> {
     let mut seen = HashSet::new();
     let mut endpoints = Vec::new();
     for slice in slices {

@@ -12,6 +12,7 @@ pub mod ingress;
 mod intern;
 mod memo;
 pub mod options;
+pub mod refs;
 mod report;
 mod settings;
 
@@ -19,7 +20,7 @@ use std::collections::BTreeMap;
 
 use crate::base::diagnostic::Diagnostic;
 use crate::snapshot::Snapshot;
-use crate::table::{EndpointSet, RoutingTable, UpstreamKey};
+use crate::table::{RoutingTable, UpstreamKey};
 
 pub use memo::Memo;
 pub use options::Options;
@@ -29,11 +30,22 @@ pub use options::Options;
 pub struct Compiled {
     pub table: RoutingTable,
     /// The endpoints of every upstream of the table.
-    pub endpoints: BTreeMap<UpstreamKey, EndpointSet>,
+    pub endpoints: endpoints::Endpoints,
     /// How to find them again when only EndpointSlices changed.
-    pub plans: BTreeMap<UpstreamKey, endpoints::Plan>,
-    /// Sorted, each once.
+    pub sources: BTreeMap<UpstreamKey, endpoints::Source>,
+    /// Sorted, each once; what is wrong with endpoints is said beside them.
     pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Compiled {
+    /// What there is to say of objects and of endpoints: sorted, each once.
+    pub fn all_diagnostics(&self) -> Vec<Diagnostic> {
+        let mut all: Vec<Diagnostic> =
+            self.diagnostics.iter().chain(self.endpoints.problems.values()).cloned().collect();
+        all.sort();
+        all.dedup();
+        all
+    }
 }
 
 /// Compiles everything. Equal input gives equal output, whatever `memo` remembers.
@@ -42,6 +54,6 @@ pub fn compile(snapshot: &Snapshot, options: &Options, memo: &mut Memo) -> Compi
     let settings = settings::resolve(snapshot, options, &mut report);
     let compiled = ingress::compile(ingress::Input { snapshot, options, settings: &settings }, memo, &mut report);
     memo.forget_unused();
-    let ingress::Output { table, endpoints, plans } = compiled;
-    Compiled { table, endpoints, plans, diagnostics: report.into_sorted() }
+    let ingress::Output { table, endpoints, sources } = compiled;
+    Compiled { table, endpoints, sources, diagnostics: report.into_sorted() }
 }

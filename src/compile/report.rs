@@ -47,7 +47,7 @@ impl Report {
     }
 }
 
-fn about(
+pub fn about(
     severity: Severity,
     reason: Reason,
     kind: &'static str,

@@ -51,9 +51,6 @@ pub enum ConfigError {
     Needs { flag: &'static str, needs: &'static str },
     #[error("flags --{one} and --{other} cannot both be port {port} of one address")]
     SamePort { one: &'static str, other: &'static str, port: u16 },
-    /// A flag that narrows something down, and would widen it if it were ignored.
-    #[error("flag --{flag} is not in this version yet: without it more would be served than asked for")]
-    Widens { flag: &'static str },
     #[error("flag --config: {path}: {reason}")]
     File { path: String, reason: String },
 }

@@ -3,11 +3,6 @@
 use super::row::Support::{Full, Ignored};
 use super::row::flags;
 
-const CLUSTER: &str = "not in this version yet: objects come from a directory";
-const STATUS: &str = "not in this version yet: no status is written";
-const LEADER: &str = "not in this version yet: nothing here needs a leader";
-const ADMISSION: &str = "not in this version yet: there is no admission server";
-const SELECTOR: &str = "not in this version yet: it narrows nothing down, every namespace is looked at";
 const CHAINS: &str = "not in this version yet: chains are served as they are written";
 const STREAMS: &str = "not in this version yet: TCP and UDP services are not served";
 const PASSTHROUGH: &str = "not in this version yet: TLS is always ended here";
@@ -41,8 +36,12 @@ flags! {
         "watch-ingress-without-class" watch_ingress_without_class: Bool = "false" Full;
         /// The one namespace that is looked at; empty is all of them. Excludes --watch-namespace-selector.
         "watch-namespace" watch_namespace: MaybeText = "" Full;
-        /// Label selector of the namespaces that are looked at.
-        "watch-namespace-selector": Text = "" Ignored(SELECTOR);
+        /// Label selector of the namespaces that are looked at. Needs a cluster; excludes --watch-namespace.
+        "watch-namespace-selector" watch_namespace_selector: MaybeText = "" Full;
+        /// Namespaces whose Secrets are read, where the role allows no others; empty is those that are looked at.
+        "secrets-namespaces" secrets_namespaces: Words = "" Full;
+        /// Secrets that are read, as namespace/name, where the role allows no others. Excludes --secrets-namespaces.
+        "secrets" secrets: NamespacedNames = "" Full;
         /// Leaves out Ingresses that have a default backend.
         "disable-catch-all" disable_catch_all: Bool = "false" Full;
         /// Leaves out Services of type ExternalName.
@@ -169,44 +168,50 @@ flags! {
         "monitor-max-batch-size": Int = "10000" Ignored(NGINX);
     }
     "Cluster" {
-        /// Address of the API server, as protocol://address:port.
-        "apiserver-host": Text = "" Ignored(CLUSTER);
-        /// Certificate authority of the API server.
-        "certificate-authority": Text = "" Ignored(CLUSTER);
-        /// How to reach the API server.
-        "kubeconfig": Text = "" Ignored(CLUSTER);
+        /// Address of the API server, as protocol://address:port; in a Pod and with --kubeconfig it is known.
+        "apiserver-host" apiserver_host: MaybeText = "" Full;
+        /// Certificate authority of the API server, a PEM file.
+        "certificate-authority" certificate_authority: MaybePath = "" Full;
+        /// How to reach the API server; in a Pod it is known.
+        "kubeconfig" kubeconfig: MaybePath = "" Full;
         /// Time after which all objects are read again.
-        "sync-period": GoDuration = "0s" Ignored(CLUSTER);
+        "sync-period": GoDuration = "0s" Ignored("a watch that is lost is taken up where it was: nothing has to be read again");
         /// Most configuration changes per second.
-        "sync-rate-limit": Float = "0.3" Ignored("not in this version yet: changes are gathered for a fixed time");
+        "sync-rate-limit": Float = "0.3" Ignored("a change needs no reload here: it is served at once");
         /// Leaves out the Sync events of Ingresses.
-        "disable-sync-events": Bool = "false" Ignored("not in this version yet: no events are written");
-        /// Writes the status of Ingresses.
-        "update-status": Bool = "true" Ignored(STATUS);
+        "disable-sync-events" disable_sync_events: Bool = "false" Full;
+        /// Writes the status of Ingresses; without it two controllers can be run side by side over the same Ingresses.
+        "update-status" update_status: Bool = "true" Full;
         /// Clears the status of Ingresses when the last replica ends.
-        "update-status-on-shutdown": Bool = "true" Ignored(STATUS);
-        /// Seconds between writes of the status.
-        "status-update-interval": Int = "60" Ignored(STATUS);
+        "update-status-on-shutdown" update_status_on_shutdown: Bool = "true" Full;
+        /// Seconds after which the status is looked at again without a change.
+        "status-update-interval" status_update_interval: Seconds = "60" Full;
         /// Service whose addresses are the status. Excludes --publish-status-address.
-        "publish-service": MaybeNamespacedName = "" Ignored(STATUS);
+        "publish-service" publish_service: MaybeNamespacedName = "" Full;
         /// Addresses that are the status, separated by commas.
-        "publish-status-address": Text = "" Ignored(STATUS);
+        "publish-status-address" publish_status_address: Words = "" Full;
         /// Takes the internal addresses of nodes as the status.
-        "report-node-internal-ip-address": Bool = "false" Ignored(STATUS);
+        "report-node-internal-ip-address" report_node_internal_ip_address: Bool = "false" Full;
         /// Name of the Lease.
-        "election-id": Text = "ingress-controller-leader" Ignored(LEADER);
-        /// How long the Lease is held.
-        "election-ttl": GoDuration = "30s" Ignored(LEADER);
+        "election-id" election_id: Name = "ingress-controller-leader" Full;
+        /// How long the Lease is held without being renewed: so long may nobody write the status after the leader is lost.
+        "election-ttl" election_ttl: GoDuration = "30s" Full;
         /// Writes the status without being the leader.
-        "disable-leader-election": Bool = "false" Ignored(LEADER);
-        /// Address of the admission server, as host:port.
-        "validating-webhook": Text = "" Ignored(ADMISSION);
-        /// Its certificate, a PEM file.
-        "validating-webhook-certificate": Text = "" Ignored(ADMISSION);
+        "disable-leader-election" disable_leader_election: Bool = "false" Full;
+        /// Address of the admission server, as host:port or :port; empty is none.
+        "validating-webhook" validating_webhook: MaybeSocket = "" Full;
+        /// Its certificate, a PEM file, read again when it changes; without it the certificate is made here.
+        "validating-webhook-certificate" validating_webhook_certificate: MaybePath = "" Full;
         /// Its key, a PEM file.
-        "validating-webhook-key": Text = "" Ignored(ADMISSION);
+        "validating-webhook-key" validating_webhook_key: MaybePath = "" Full;
+        /// ValidatingWebhookConfiguration whose caBundle is kept in step with the certificate that is made here.
+        "validating-webhook-configuration" validating_webhook_configuration: MaybeText = "" Full;
+        /// Secret in which that certificate is kept, so that all replicas show the same one.
+        "validating-webhook-secret" validating_webhook_secret: MaybeNamespacedName = "" Full;
+        /// Name of the Service that the admission server is called by; for the certificate that is made here.
+        "validating-webhook-service" validating_webhook_service: MaybeNamespacedName = "" Full;
         /// Checks an Ingress alone rather than with all others.
-        "disable-full-test": Bool = "false" Ignored(ADMISSION);
+        "disable-full-test": Bool = "false" Ignored("the check looks at the Ingress and at those that share its hosts");
     }
     "nginx and Go" {
         /// Tries of a configuration change.

@@ -39,15 +39,24 @@ impl Config {
 
     /// The rules between flags. `text` has those that are no fields.
     fn validate<'a>(&self, text: impl Fn(&'static str) -> &'a str) -> Result<(), ConfigError> {
-        for (one, other) in
-            [("publish-service", "publish-status-address"), ("watch-namespace", "watch-namespace-selector")]
-        {
+        for (one, other) in [
+            ("publish-service", "publish-status-address"),
+            ("watch-namespace", "watch-namespace-selector"),
+            ("secrets", "secrets-namespaces"),
+            ("manifests", "kubeconfig"),
+            ("manifests", "apiserver-host"),
+        ] {
             if !text(one).is_empty() && !text(other).is_empty() {
                 return Err(ConfigError::Exclusive { one, other });
             }
         }
-        if !text("watch-namespace-selector").is_empty() {
-            return Err(ConfigError::Widens { flag: "watch-namespace-selector" });
+        // Without the namespaces' labels more would be served than was asked for.
+        if self.manifests.is_some() && self.watch_namespace_selector.is_some() {
+            return Err(ConfigError::Exclusive { one: "manifests", other: "watch-namespace-selector" });
+        }
+        if self.validating_webhook_certificate.is_some() != self.validating_webhook_key.is_some() {
+            let (flag, needs) = ("validating-webhook-certificate", "validating-webhook-key");
+            return Err(ConfigError::Needs { flag, needs });
         }
         if self.metrics_per_undefined_host && !self.metrics_per_host {
             return Err(ConfigError::Needs { flag: "metrics-per-undefined-host", needs: "metrics-per-host" });

@@ -138,6 +138,13 @@ shapes! {
     MaybeNamespacedName -> Option<NamespacedName>, "namespace/name";
     |text| or_none(text, namespaced_name);
 
+    NamespacedNames -> Vec<NamespacedName>, "namespace/name, several separated by commas", ADDS_UP = true;
+    |text| parse::comma_list(text).map(namespaced_name).collect();
+
+    /// An address to listen on; no host is every address.
+    MaybeSocket -> Option<(Option<IpAddr>, u16)>, "host:port or :port";
+    |text| or_none(text, socket);
+
     MaybeLogLevel -> Option<LogLevel>, "error, warn, info, debug or trace";
     |text| or_none(text, log_level);
 
@@ -202,6 +209,12 @@ fn namespaced_name(text: &str) -> Option<NamespacedName> {
         return None;
     }
     Some(NamespacedName { namespace: namespace.to_owned(), name: name.to_owned() })
+}
+
+fn socket(text: &str) -> Option<(Option<IpAddr>, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let host = if host.is_empty() { None } else { Some(address(host)?) };
+    Some((host, port.parse().ok()?))
 }
 
 fn annotation_prefix(text: &str) -> Option<String> {
@@ -284,6 +297,22 @@ mod tests {
         ];
         for (text, expected) in rows {
             assert_eq!(Addresses::read(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn sockets() {
+        let rows = [
+            ("", Some(None)),
+            (":8443", Some(Some((None, 8443)))),
+            ("127.0.0.1:8443", Some(Some((Some(Ipv4Addr::LOCALHOST.into()), 8443)))),
+            ("[::1]:0", Some(Some((Some(std::net::Ipv6Addr::LOCALHOST.into()), 0)))),
+            ("8443", None),
+            ("host:8443", None),
+            (":", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(MaybeSocket::read(text), expected, "{text:?}");
         }
     }
 

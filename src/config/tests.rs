@@ -284,8 +284,10 @@ fn log_levels() {
 fn ignored_flags_warn_once_each() {
     let rows: &[(&[&str], &[&str])] = &[
         (
-            &["--update-status=true", "--update-status=false"],
-            &["flag --update-status is ignored (argument): not in this version yet: no status is written"],
+            &["--sync-period=1m", "--sync-period=2m"],
+            &[
+                "flag --sync-period is ignored (argument): a watch that is lost is taken up where it was: nothing has to be read again",
+            ],
         ),
         (&["--status-port=1"], &["flag --status-port is ignored (argument): nginx's own, there is no nginx here"]),
         (

@@ -1,25 +1,39 @@
-//! The loop: a scan comes, what cannot be taken is held back, the rest is compiled and put in force.
+//! The loop: an update comes, what cannot be taken is held back, the rest is compiled and put in force. A change of
+//! endpoints alone is exchanged beside the table.
 //!
 //! It joins `source`, `compile` and `proxy`; nothing imports it but the commands.
 
+pub mod cluster;
 mod dns;
+mod events;
 mod last_good;
+mod leader;
+mod pace;
 pub mod run;
 pub mod settings;
+mod status;
 mod tell;
 pub mod validate;
+mod world;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
 
+use tokio::sync::watch;
+
+use world::World;
+
 use crate::admin::Inspect;
 use crate::base::diagnostic::Diagnostic;
-use crate::compile::{self, Memo, Options};
+use crate::compile::endpoints::{Endpoints, Source};
+use crate::compile::{self, Compiled, Memo, Options};
 use crate::proxy::{Handle, Live};
-use crate::source::Scan;
-use crate::table::RoutingTable;
+use crate::snapshot::{ObjectKey, Snapshot};
+use crate::source::Update;
+use crate::table::{RoutingTable, UpstreamKey};
 use crate::telemetry::Telemetry;
 use crate::telemetry::controller::CertificateLabels;
 
@@ -29,38 +43,27 @@ pub struct Status {
     handle: Arc<Handle>,
     telemetry: Arc<Telemetry>,
     compiled: AtomicBool,
-    stopping: AtomicBool,
     diagnostics: RwLock<Arc<[Diagnostic]>>,
 }
 
 impl Status {
     pub fn new(handle: Arc<Handle>, telemetry: Arc<Telemetry>) -> Arc<Self> {
         let diagnostics = RwLock::new(Arc::from([]));
-        Arc::new(Self {
-            handle,
-            telemetry,
-            compiled: AtomicBool::new(false),
-            stopping: AtomicBool::new(false),
-            diagnostics,
-        })
-    }
-
-    pub fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
+        Arc::new(Self { handle, telemetry, compiled: AtomicBool::new(false), diagnostics })
     }
 }
 
 impl Inspect for Status {
     fn ready(&self) -> Result<(), String> {
         match () {
-            () if self.stopping.load(Ordering::Relaxed) => Err("shutting down".to_owned()),
+            () if self.shutting_down() => Err("shutting down".to_owned()),
             () if !self.compiled.load(Ordering::Relaxed) => Err("the first table is not compiled yet".to_owned()),
             () => Ok(()),
         }
     }
 
     fn shutting_down(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        self.handle.is_stopping()
     }
 
     fn metrics(&self) -> Vec<u8> {
@@ -78,7 +81,22 @@ impl Inspect for Status {
     }
 }
 
-/// Turns scans into tables in force. One at a time: it owns what compile remembers.
+/// What compile makes of an update once refused versions are held back, with all there is to say about it but for
+/// endpoints, which `compiled` has. Neither sorted nor each once.
+fn judge(
+    update: &Update,
+    options: &Options,
+    memo: &mut Memo,
+    last_good: &mut last_good::LastGood,
+) -> (Compiled, Vec<Diagnostic>) {
+    let mut diagnostics = update.diagnostics.clone();
+    let admitted = last_good.admit(&update.snapshot, options, memo, &mut diagnostics);
+    let mut compiled = compile::compile(&admitted, options, memo);
+    diagnostics.append(&mut compiled.diagnostics);
+    (compiled, diagnostics)
+}
+
+/// Turns updates into tables in force. One at a time: it owns what compile remembers.
 #[derive(Debug)]
 pub struct Controller {
     options: Options,
@@ -89,6 +107,12 @@ pub struct Controller {
     handle: Arc<Handle>,
     telemetry: Arc<Telemetry>,
     status: Arc<Status>,
+    /// Of the table in force: how its endpoints are found, what objects and what endpoints have wrong.
+    sources: BTreeMap<UpstreamKey, Source>,
+    diagnostics: Vec<Diagnostic>,
+    problems: BTreeMap<UpstreamKey, Diagnostic>,
+    /// Who else wants to know, in a cluster.
+    world: Option<watch::Sender<World>>,
 }
 
 impl Controller {
@@ -102,32 +126,43 @@ impl Controller {
             handle,
             telemetry,
             status,
+            sources: BTreeMap::new(),
+            diagnostics: Vec::new(),
+            problems: BTreeMap::new(),
+            world: None,
         }
     }
 
-    /// Compiles a scan and puts its table in force. Must run inside a tokio runtime, which resolves external names.
-    pub fn apply(&mut self, scan: &Scan) -> Arc<Live> {
-        let began = Instant::now();
-        let mut diagnostics = scan.diagnostics.clone();
-        let admitted = self.last_good.admit(&scan.snapshot, &self.options, &mut self.memo, &mut diagnostics);
-        let compiled = compile::compile(&admitted, &self.options, &mut self.memo);
-        diagnostics.extend(compiled.diagnostics);
-        diagnostics.sort();
-        diagnostics.dedup();
-        let live = self.handle.install(compiled.table, &compiled.endpoints);
-        self.dns.follow(&compiled.endpoints);
-        self.status.compiled.store(true, Ordering::Relaxed);
-        self.publish(&live, scan, diagnostics, began);
-        live
+    /// Tells what is in force from now on.
+    pub fn publish_to(&mut self, world: watch::Sender<World>) {
+        self.world = Some(world);
     }
 
-    fn publish(&mut self, live: &Live, scan: &Scan, diagnostics: Vec<Diagnostic>, began: Instant) {
+    /// Puts an update in force, by the shortest way. Must run inside a tokio runtime, which resolves external names.
+    pub fn update(&mut self, update: &Update) {
+        if update.change.routes {
+            self.apply(update);
+        } else if !update.change.endpoints.is_empty() {
+            self.swap(&update.snapshot, &update.change.endpoints);
+        }
+        if update.change.status && !update.change.routes {
+            self.publish(&update.snapshot);
+        }
+    }
+
+    /// Compiles the whole snapshot and puts its table in force.
+    pub fn apply(&mut self, update: &Update) -> Arc<Live> {
+        let began = Instant::now();
+        let (compiled, diagnostics) = judge(update, &self.options, &mut self.memo, &mut self.last_good);
+        let Compiled { table, endpoints: Endpoints { sets, problems }, sources, .. } = compiled;
+        let live = self.handle.install(table, &sets);
+        self.dns.follow(&sets);
+        self.status.compiled.store(true, Ordering::Relaxed);
+        (self.sources, self.diagnostics, self.problems) = (sources, diagnostics, problems);
         let metrics = &self.telemetry.controller;
         metrics.config_applied(hash(&live.table), began.elapsed(), SystemTime::now());
-        metrics.set_files_broken(scan.broken_files);
-        metrics.set_diagnostics(&diagnostics);
-        metrics.set_certificates(&certificates(live), true);
-        self.told.tell(&diagnostics);
+        metrics.set_files_broken(update.broken_files);
+        metrics.set_certificates(&certificates(&live), true);
         tracing::info!(
             routes = live.table.routes.len(),
             hosts = live.table.virtual_hosts.len(),
@@ -136,8 +171,66 @@ impl Controller {
             took = ?began.elapsed(),
             "table in force"
         );
-        *self.status.diagnostics.write().unwrap_or_else(PoisonError::into_inner) = diagnostics.into();
+        self.tell();
+        self.publish(&update.snapshot);
+        live
     }
+
+    /// Exchanges the endpoints of these Services' upstreams; nothing else is touched.
+    fn swap(&mut self, snapshot: &Snapshot, services: &BTreeSet<ObjectKey>) {
+        let mut problems_changed = false;
+        for service in services {
+            let slices = || snapshot.slices_of(service).map(|slice| &**slice);
+            for (key, source) in of_service(&self.sources, service) {
+                let (set, problem) = source.resolve(snapshot, slices());
+                self.handle.set_endpoints(key, &set);
+                problems_changed |= self.problems.get(key) != problem.as_ref();
+                match problem {
+                    Some(problem) => drop(self.problems.insert(key.clone(), problem)),
+                    None => drop(self.problems.remove(key)),
+                }
+            }
+        }
+        if problems_changed {
+            self.tell();
+        }
+    }
+
+    fn tell(&mut self) {
+        let all: BTreeSet<Diagnostic> = self.diagnostics.iter().chain(self.problems.values()).cloned().collect();
+        let all: Vec<Diagnostic> = all.into_iter().collect();
+        self.telemetry.controller.set_diagnostics(&all);
+        self.told.tell(&all);
+        let all: Arc<[Diagnostic]> = all.into();
+        if let Some(world) = &self.world {
+            world.send_modify(|world| world.diagnostics = Arc::clone(&all));
+        }
+        *self.status.diagnostics.write().unwrap_or_else(PoisonError::into_inner) = all;
+    }
+
+    fn publish(&self, snapshot: &Snapshot) {
+        if let Some(world) = &self.world {
+            let view = world::view(snapshot);
+            world.send_modify(|world| (world.snapshot, world.is_known) = (view, true));
+        }
+    }
+}
+
+/// The upstreams of a Service: keys are in the order of namespace and Service.
+fn of_service<'a>(
+    sources: &'a BTreeMap<UpstreamKey, Source>,
+    service: &'a ObjectKey,
+) -> impl Iterator<Item = (&'a UpstreamKey, &'a Source)> {
+    // The default backend's upstream has a name that no Service can have.
+    let names = [Arc::clone(&service.name), compile::ingress::default_upstream(&service.name)];
+    names.into_iter().flat_map(move |name| {
+        let first = UpstreamKey { namespace: Arc::clone(&service.namespace), service: name, port: "".into() };
+        let same = {
+            let (namespace, name) = (Arc::clone(&first.namespace), Arc::clone(&first.service));
+            move |key: &UpstreamKey| key.namespace == namespace && key.service == name
+        };
+        sources.range(first..).take_while(move |(key, _)| same(key))
+    })
 }
 
 /// A number for what requests meet, endpoints apart: the same table gives the same number in every process.

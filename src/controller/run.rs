@@ -11,19 +11,29 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::cluster::{ClusterSettings, Speaker};
+use super::pace::Pace;
 use super::{Controller, Status};
 use crate::admin;
 use crate::compile::Options;
 use crate::proxy::access_log::AccessLog;
 use crate::proxy::{Bound, Handle, ListenAddresses, ProxyOptions, bind, generate_certificate};
-use crate::source::{self, SourceError};
+use crate::source::cluster::AccessError;
+use crate::source::{self, Feed, SourceError};
 use crate::table::Certificate;
 use crate::telemetry::{Identity, RequestOptions, Telemetry};
 
-/// How a proxy on a directory is to run.
+/// Where objects come from.
+#[derive(Clone, Debug)]
+pub enum Objects {
+    Directory(PathBuf),
+    Cluster(Box<ClusterSettings>),
+}
+
+/// How a proxy is to run.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    pub manifests: PathBuf,
+    pub objects: Objects,
     pub listen: ListenAddresses,
     /// Empty is every address.
     pub health_addresses: Vec<IpAddr>,
@@ -47,6 +57,8 @@ pub enum RunError {
     Health(#[source] io::Error),
     #[error(transparent)]
     Source(#[from] SourceError),
+    #[error(transparent)]
+    Access(#[from] AccessError),
     #[error("--default-backend-service: there is no Service {0}")]
     DefaultBackend(crate::snapshot::ObjectKey),
     #[error("cannot write --ready-file {0}: {1}")]
@@ -115,55 +127,76 @@ async fn serve(mut settings: Settings, announce: impl FnOnce(&Addresses)) -> Res
 
     let generated = generate_certificate().map_err(RunError::Internal)?;
     settings.options.fallback_certificate = Some(Arc::new(Certificate::generated(generated)));
-    let root = settings.manifests.clone();
-    let spawned = tokio::task::spawn_blocking(move || source::spawn(root)).await;
-    let (mut scans, guard) = spawned.map_err(|error| RunError::Internal(error.to_string()))??;
     let mut controller =
         Controller::new(settings.options.clone(), Arc::clone(&handle), Arc::clone(&telemetry), Arc::clone(&status));
-    let first = Arc::clone(&scans.borrow_and_update());
-    if let Some(key) = settings.options.default_backend.as_ref().filter(|k| !first.snapshot.services.contains_key(k)) {
-        return Err(RunError::DefaultBackend(key.clone()));
-    }
-    controller.apply(&first);
-    let workers = handle.start(bound)?;
-    tracing::info!(http = ?addresses.http, https = ?addresses.https, healthz = ?addresses.health, "serving");
-    if let Some(path) = &settings.ready_file {
-        write_ready(path, &addresses).map_err(|error| RunError::ReadyFile(path.clone(), error))?;
-    }
-    announce(&addresses);
-
-    loop {
-        tokio::select! {
-            changed = scans.changed() => match changed {
-                Ok(()) => {
-                    let scan = Arc::clone(&scans.borrow_and_update());
-                    tokio::task::block_in_place(|| controller.apply(&scan));
-                }
-                Err(_) => return Err(RunError::Internal("the directory's watcher ended".to_owned())),
-            },
-            _ = term.recv() => break,
-            _ = interrupt.recv() => break,
+    let (mut feed, speaker) = match &settings.objects {
+        Objects::Directory(root) => (follow(root.clone()).await?, None),
+        Objects::Cluster(cluster) => {
+            let client = source::cluster::connect(&cluster.access).await?;
+            let speaker = Speaker::start(&client, cluster, &settings.options, &telemetry);
+            controller.publish_to(speaker.world());
+            (Feed::Cluster(Box::new(cluster.watch(client, settings.options.clone()))), Some(speaker))
+        }
+    };
+    let first = tokio::select! {
+        first = feed.next(None) => first,
+        _ = term.recv() => None,
+        _ = interrupt.recv() => None,
+    };
+    let mut workers = Vec::new();
+    if let Some(first) = first {
+        let services = &first.snapshot.services;
+        if let Some(key) = settings.options.default_backend.as_ref().filter(|key| !services.contains_key(key)) {
+            return Err(RunError::DefaultBackend(key.clone()));
+        }
+        tokio::task::block_in_place(|| controller.apply(&first));
+        drop(first);
+        workers = handle.start(bound)?;
+        tracing::info!(http = ?addresses.http, https = ?addresses.https, healthz = ?addresses.health, "serving");
+        if let Some(path) = &settings.ready_file {
+            write_ready(path, &addresses).map_err(|error| RunError::ReadyFile(path.clone(), error))?;
+        }
+        announce(&addresses);
+        let mut pace = Pace::default();
+        loop {
+            tokio::select! {
+                update = pace.next(&mut feed) => match update {
+                    Some(update) => pace.take(&update, |update| controller.update(update)),
+                    None => return Err(RunError::Internal("the directory's watcher ended".to_owned())),
+                },
+                _ = term.recv() => break,
+                _ = interrupt.recv() => break,
+            }
         }
     }
-    drain(&settings, &handle, &status, workers).await;
-    drop(guard);
+    drain(&settings, &handle, speaker, workers).await;
+    drop(feed);
     admin_ends.cancel();
     admin.join_all().await;
     tokio::task::spawn_blocking(move || log.close()).await.map_err(|e| RunError::Internal(e.to_string()))?;
     Ok(())
 }
 
+async fn follow(root: PathBuf) -> Result<Feed, RunError> {
+    let spawned = tokio::task::spawn_blocking(move || Feed::directory(root)).await;
+    Ok(spawned.map_err(|error| RunError::Internal(error.to_string()))??)
+}
+
 /// SIGTERM: not ready at once, accepting for the grace period, then only what is open (contract §19).
-async fn drain(settings: &Settings, handle: &Handle, status: &Status, workers: Vec<thread::JoinHandle<()>>) {
+async fn drain(settings: &Settings, handle: &Handle, speaker: Option<Speaker>, workers: Vec<thread::JoinHandle<()>>) {
     tracing::info!(grace = ?settings.shutdown_grace, "shutting down");
-    status.stop();
     handle.announce_stop();
+    // Beside the draining: who looks up our address is to look elsewhere while we still answer.
+    let silenced = speaker.map(|speaker| tokio::spawn(speaker.end()));
     tokio::time::sleep(settings.shutdown_grace).await;
     handle.drain();
     let joined = tokio::task::spawn_blocking(move || {
         workers.into_iter().for_each(|worker| drop(worker.join()));
     });
     let _ = joined.await;
+    if let Some(silenced) = silenced {
+        let _ = silenced.await;
+    }
     tokio::time::sleep(settings.post_shutdown_grace).await;
 }
 

@@ -2,19 +2,21 @@
 
 use std::path::PathBuf;
 
-use super::run::Settings;
+use super::cluster::ClusterSettings;
+use super::leader::Election;
+use super::run::{Objects, Settings};
+use super::status::{Own, Publish};
 use crate::compile::Options;
 use crate::compile::annotations::ParseOptions;
 use crate::compile::endpoints::ExternalNames;
 use crate::config::{Config, NamespacedName};
 use crate::proxy::ListenAddresses;
-use crate::snapshot::ObjectKey;
+use crate::snapshot::{Kind, ObjectKey};
+use crate::source::cluster::{Access, Scope, SecretScope};
 use crate::telemetry::{Identity, RequestOptions};
 
 /// What compile reads of the flags.
 pub fn options(config: &Config) -> Options {
-    let key =
-        |name: &Option<NamespacedName>| name.as_ref().map(|n| ObjectKey::new(n.namespace.as_str(), n.name.as_str()));
     Options {
         ingress_class: config.ingress_class.clone(),
         controller_class: config.controller_class.clone(),
@@ -31,18 +33,89 @@ pub fn options(config: &Config) -> Options {
             prefix: config.annotations_prefix.clone(),
             validate: config.enable_annotation_validation,
         },
-        config_map: key(&config.configmap),
-        default_certificate: key(&config.default_ssl_certificate),
-        default_backend: key(&config.default_backend_service),
+        config_map: key(config.configmap.as_ref()),
+        default_certificate: key(config.default_ssl_certificate.as_ref()),
+        default_backend: key(config.default_backend_service.as_ref()),
         health_path: config.health_check_path.as_str().into(),
         fallback_certificate: None,
     }
 }
 
+fn key(name: Option<&NamespacedName>) -> Option<ObjectKey> {
+    name.map(|name| ObjectKey::new(name.namespace.as_str(), name.name.as_str()))
+}
+
 /// How a proxy on a directory of manifests runs.
 pub fn for_directory(config: &Config, manifests: PathBuf) -> Settings {
+    settings(config, Objects::Directory(manifests))
+}
+
+/// How a proxy on a cluster runs.
+pub fn for_cluster(config: &Config) -> Settings {
+    settings(config, Objects::Cluster(Box::new(cluster(config))))
+}
+
+fn cluster(config: &Config) -> ClusterSettings {
+    let own = match (&config.pod_namespace, &config.pod_name) {
+        (Some(namespace), Some(name)) => Some(Own { namespace: namespace.clone(), name: name.clone() }),
+        _ => None,
+    };
+    let election = own.as_ref().filter(|_| !config.disable_leader_election).map(|own| Election {
+        namespace: own.namespace.clone(),
+        name: config.election_id.clone(),
+        identity: own.name.clone(),
+        ttl: config.election_ttl,
+    });
+    ClusterSettings {
+        access: Access {
+            kubeconfig: config.kubeconfig.clone(),
+            server: config.apiserver_host.clone(),
+            authority: config.certificate_authority.clone(),
+        },
+        scope: scope(config),
+        election,
+        publish: config.update_status.then(|| publish(config)).filter(|publish| match publish {
+            Publish::Nodes { .. } => own.is_some(),
+            Publish::Addresses(_) | Publish::Service(_) => true,
+        }),
+        own,
+        status_interval: config.status_update_interval,
+        clear_at_end: config.update_status_on_shutdown,
+        sync_events: !config.disable_sync_events,
+        speaks: config.update_status,
+    }
+}
+
+fn publish(config: &Config) -> Publish {
+    match key(config.publish_service.as_ref()) {
+        _ if !config.publish_status_address.is_empty() => Publish::Addresses(config.publish_status_address.clone()),
+        Some(service) => Publish::Service(service),
+        None => Publish::Nodes { internal: config.report_node_internal_ip_address },
+    }
+}
+
+fn scope(config: &Config) -> Scope {
+    let secrets = match (config.secrets.as_slice(), config.secrets_namespaces.as_slice()) {
+        ([], []) => SecretScope::Watched,
+        ([], namespaces) => SecretScope::Namespaces(namespaces.iter().cloned().collect()),
+        (names, _) => SecretScope::Named(names.iter().filter_map(|name| key(Some(name))).collect()),
+    };
+    let named = [
+        (Kind::ConfigMap, &config.configmap),
+        (Kind::Secret, &config.default_ssl_certificate),
+        (Kind::Service, &config.default_backend_service),
+        (Kind::Service, &config.publish_service),
+    ];
+    Scope {
+        namespace: config.watch_namespace.clone(),
+        namespace_selector: config.watch_namespace_selector.clone(),
+        secrets,
+        named: named.into_iter().filter_map(|(kind, name)| Some((kind, key(name.as_ref())?))).collect(),
+    }
+}
+
+fn settings(config: &Config, objects: Objects) -> Settings {
     Settings {
-        manifests,
         listen: ListenAddresses {
             http: config.http_address.clone(),
             https: config.https_address.clone(),
@@ -59,17 +132,18 @@ pub fn for_directory(config: &Config, manifests: PathBuf) -> Settings {
             class: config.controller_class.clone(),
             pod: config.pod_name.clone().unwrap_or_default(),
         },
-        requests: requests(config),
+        requests: requests(config, matches!(objects, Objects::Directory(_))),
         per_undefined_host: config.metrics_per_undefined_host,
         shutdown_grace: config.shutdown_grace_period,
         post_shutdown_grace: config.post_shutdown_grace_period,
+        objects,
     }
 }
 
-fn requests(config: &Config) -> RequestOptions {
+fn requests(config: &Config, is_directory: bool) -> RequestOptions {
     RequestOptions {
         // Off by default in a cluster, as ingress-nginx; a directory's user has no chart that switches it on.
-        enabled: config.enable_metrics.unwrap_or(true),
+        enabled: config.enable_metrics.unwrap_or(is_directory),
         per_host: config.metrics_per_host,
         status_classes: config.report_status_classes,
         time_buckets: config.time_buckets.clone(),

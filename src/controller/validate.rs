@@ -1,11 +1,9 @@
 //! `portcullis validate`: the same compile, its diagnostics, an exit code.
 
-use std::sync::Arc;
-
 use super::last_good::LastGood;
 use crate::base::diagnostic::{Diagnostic, Severity};
-use crate::compile::{self, Memo, Options};
-use crate::source::Scan;
+use crate::compile::{Memo, Options};
+use crate::source::{Scan, Update};
 
 /// What compiling a directory, a file or standard input had to say.
 #[derive(Debug)]
@@ -44,18 +42,16 @@ impl Report {
 }
 
 /// Compiles a scan as a fresh start of the proxy would.
-pub fn validate(scan: &Scan, options: &Options) -> Report {
-    let mut memo = Memo::default();
-    let mut diagnostics = scan.diagnostics.clone();
-    let admitted = LastGood::default().admit(&Arc::clone(&scan.snapshot), options, &mut memo, &mut diagnostics);
-    let compiled = compile::compile(&admitted, options, &mut memo);
-    diagnostics.extend(compiled.diagnostics);
+pub fn validate(scan: Scan, options: &Options) -> Report {
+    let update = Update::from(scan);
+    let (compiled, mut diagnostics) = super::judge(&update, options, &mut Memo::default(), &mut LastGood::default());
+    diagnostics.extend(compiled.endpoints.problems.into_values());
     diagnostics
         .sort_by(|a, b| (&a.origin, b.severity, &a.key, &a.message).cmp(&(&b.origin, a.severity, &b.key, &b.message)));
     diagnostics.dedup();
     Report {
         diagnostics,
-        ingresses: scan.snapshot.ingresses.len(),
+        ingresses: update.snapshot.ingresses.len(),
         hosts: compiled.table.virtual_hosts.len(),
         routes: compiled.table.routes.len(),
     }

@@ -110,8 +110,23 @@ impl Handle {
         let installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(state) = installed.upstreams.get(key)
             && state.name.as_ref() == Some(name)
-            && **state.endpoints.load() != endpoints
         {
+            self.swap(state, endpoints);
+        }
+    }
+
+    /// Swaps the endpoints of an upstream that has addresses; the table stays. Those of a DNS name come by
+    /// [`Self::set_resolved`].
+    pub fn set_endpoints(&self, key: &UpstreamKey, set: &EndpointSet) {
+        let EndpointSet::Fixed(list) = set else { return };
+        let installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(state) = installed.upstreams.get(key).filter(|state| state.name.is_none()) {
+            self.swap(state, list.to_vec());
+        }
+    }
+
+    fn swap(&self, state: &UpstreamState, endpoints: Vec<Endpoint>) {
+        if **state.endpoints.load() != endpoints {
             state.endpoints.store(Arc::new(endpoints));
             self.telemetry.controller.endpoints_swapped();
         }

@@ -60,16 +60,16 @@ impl Case {
 
     pub fn compile(&self, snapshot: &Snapshot, memo: &mut Memo) -> String {
         let compiled = compile(snapshot, &self.options, memo);
-        let Compiled { table, endpoints, plans, diagnostics } = &compiled;
-        assert!(endpoints.keys().eq(plans.keys()), "{}: endpoints without a plan", self.name);
-        let mut out = text::render(table, endpoints);
+        let Compiled { table, endpoints, sources, .. } = &compiled;
+        assert!(endpoints.sets.keys().eq(sources.keys()), "{}: endpoints without a source", self.name);
+        let mut out = text::render(table, &endpoints.sets);
         global(&mut out, &table.global);
         for question in &self.asked {
             let _ = writeln!(out, "ask {question} -> {}", answer(table, question));
         }
-        for diagnostic in diagnostics {
+        for diagnostic in compiled.all_diagnostics() {
             // Lines change with the order of documents.
-            let _ = writeln!(out, "{}", Diagnostic { origin: None, ..diagnostic.clone() });
+            let _ = writeln!(out, "{}", Diagnostic { origin: None, ..diagnostic });
         }
         out
     }

@@ -3,23 +3,28 @@
 use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::Options;
 use crate::compile::report::Report;
-use crate::snapshot::{Ingress, Snapshot};
+use crate::snapshot::{ClassSource, Ingress, Snapshot};
 
 const LEGACY_ANNOTATION: &str = "kubernetes.io/ingress.class";
 
-/// Whether this controller serves the Ingress. A class that is named but unknown is never ours, whatever the annotation says.
+/// Whether this controller serves the Ingress. A class that is named but unknown is never ours, whatever the annotation
+/// says, unless classes cannot be read at all (contract §1.2).
 pub fn is_owned(ingress: &Ingress, snapshot: &Snapshot, options: &Options) -> bool {
-    if is_left_out(ingress, options) {
+    if is_left_out(ingress, snapshot, options) {
         return false;
     }
-    if let Some(name) = ingress.spec.ingress_class_name.as_deref().filter(|name| !name.is_empty()) {
+    if let Some(name) = class_name(ingress, snapshot) {
         return match snapshot.ingress_classes.get(name) {
             Some(class) => {
                 class.spec.controller == options.controller_class
                     || (options.ingress_class_by_name && name == options.ingress_class)
             }
             // A plain directory is usable without an IngressClass document: the class of the flag needs none.
-            None => snapshot.ingress_classes.is_empty() && name == options.ingress_class,
+            None => {
+                snapshot.class_source == ClassSource::Directory
+                    && snapshot.ingress_classes.is_empty()
+                    && name == options.ingress_class
+            }
         };
     }
     match ingress.metadata.annotations.get(LEGACY_ANNOTATION).map(String::as_str) {
@@ -28,21 +33,31 @@ pub fn is_owned(ingress: &Ingress, snapshot: &Snapshot, options: &Options) -> bo
     }
 }
 
+/// `spec.ingressClassName`, where classes can be read.
+fn class_name<'a>(ingress: &'a Ingress, snapshot: &Snapshot) -> Option<&'a str> {
+    let readable = snapshot.class_source != ClassSource::Unreadable;
+    ingress.spec.ingress_class_name.as_deref().filter(|name| readable && !name.is_empty())
+}
+
 /// Whether a flag leaves the Ingress out, whatever its class.
-fn is_left_out(ingress: &Ingress, options: &Options) -> bool {
-    let watched = options.watch_namespace.is_empty() || *ingress.metadata.namespace == *options.watch_namespace;
+fn is_left_out(ingress: &Ingress, snapshot: &Snapshot, options: &Options) -> bool {
+    let namespace = &ingress.metadata.namespace;
+    let watched = match &snapshot.namespaces {
+        Some(selected) => selected.contains(namespace),
+        None => options.watch_namespace.is_empty() || **namespace == *options.watch_namespace,
+    };
     let has_default = ingress.spec.default_backend.as_ref().is_some_and(|b| b.service.is_some() || b.resource);
     !watched || (options.disable_catch_all && has_default)
 }
 
 /// Says why an Ingress whose class points to nobody is not served; another controller's is none of our business.
 pub fn tell_unclaimed(ingress: &Ingress, snapshot: &Snapshot, options: &Options, report: &mut Report) {
-    if is_left_out(ingress, options) {
+    if is_left_out(ingress, snapshot, options) {
         return;
     }
     let legacy = ingress.metadata.annotations.contains_key(LEGACY_ANNOTATION);
     let ours = &options.ingress_class;
-    let (severity, message) = match ingress.spec.ingress_class_name.as_deref().filter(|name| !name.is_empty()) {
+    let (severity, message) = match class_name(ingress, snapshot) {
         Some(name) if !snapshot.ingress_classes.contains_key(name) => {
             (Severity::Warning, format!("not served: there is no IngressClass {name:?}; ours is {ours}"))
         }
@@ -65,7 +80,7 @@ mod tests {
 
     fn class(name: &str, controller: &str) -> (Arc<str>, Arc<IngressClass>) {
         let metadata = Meta { name: name.into(), ..Meta::default() };
-        let spec = IngressClassSpec { controller: controller.into() };
+        let spec = IngressClassSpec { controller: controller.into(), parameters: None };
         (name.into(), Arc::new(IngressClass { metadata, spec }))
     }
 
@@ -104,5 +119,33 @@ mod tests {
         }
         assert!(is_owned(&ingress(Some("nginx"), None), &Snapshot::default(), &plain));
         assert!(!is_owned(&ingress(Some("other"), None), &Snapshot::default(), &plain));
+    }
+
+    #[test]
+    fn in_a_cluster_a_class_is_there_or_not_readable() {
+        let options = Options::default();
+        let cluster = Snapshot { class_source: ClassSource::Cluster, ..Snapshot::default() };
+        let unreadable = Snapshot { class_source: ClassSource::Unreadable, ..Snapshot::default() };
+        let rows = [
+            (&cluster, Some("nginx"), None, false),
+            (&cluster, Some("nginx"), Some("nginx"), false),
+            (&cluster, None, Some("nginx"), true),
+            (&unreadable, Some("nginx"), None, false),
+            (&unreadable, Some("nginx"), Some("nginx"), true),
+            (&unreadable, Some("nginx"), Some("other"), false),
+        ];
+        for (snapshot, name, annotation, expected) in rows {
+            assert_eq!(is_owned(&ingress(name, annotation), snapshot, &options), expected, "{name:?} {annotation:?}");
+        }
+    }
+
+    #[test]
+    fn a_selector_selects_namespaces() {
+        let mut ours = ingress(None, Some("nginx"));
+        ours.metadata.namespace = "shop".into();
+        for (selected, expected) in [("shop", true), ("other", false)] {
+            let snapshot = Snapshot { namespaces: Some([Arc::from(selected)].into()), ..Snapshot::default() };
+            assert_eq!(is_owned(&ours, &snapshot, &Options::default()), expected, "{selected}");
+        }
     }
 }

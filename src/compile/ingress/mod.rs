@@ -15,16 +15,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::annotations::{AnnotationProblem, Annotations, Effect, Scope};
-use super::endpoints::Plan;
+use super::endpoints::{Endpoints, Source};
 use super::intern::Interner;
 use super::report::{self, Report};
 use super::settings::Settings;
 use super::{Memo, Options};
 use crate::base::diagnostic::{Reason, Severity};
 use crate::snapshot::{Ingress, ObjectKey, Snapshot};
-use crate::table::{EndpointSet, RoutingTable, UpstreamKey};
+use crate::table::{RoutingTable, UpstreamKey};
 
 pub use class::is_owned;
+pub use upstreams::default_upstream;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
@@ -36,8 +37,8 @@ pub struct Input<'a> {
 #[derive(Debug)]
 pub struct Output {
     pub table: RoutingTable,
-    pub endpoints: BTreeMap<UpstreamKey, EndpointSet>,
-    pub plans: BTreeMap<UpstreamKey, Plan>,
+    pub endpoints: Endpoints,
+    pub sources: BTreeMap<UpstreamKey, Source>,
 }
 
 /// An Ingress that is ours, with its annotations read.
@@ -68,7 +69,7 @@ pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output
     let mut routes = locations::Routes::new(input, &owned, &mut texts, report);
     let hosts = hosts::build(input, servers, &mut certificates, &mut routes);
     let (routes, upstream_tls) = routes.finish();
-    let (upstreams, plans, endpoints) = upstreams.finish(report);
+    let (upstreams, sources, endpoints) = upstreams.finish();
     let table = RoutingTable {
         hosts: hosts.table,
         virtual_hosts: hosts.virtual_hosts,
@@ -78,7 +79,7 @@ pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output
         certificates: certificates.table,
         global: input.settings.global.clone(),
     };
-    Output { table, endpoints, plans }
+    Output { table, endpoints, sources }
 }
 
 /// Ingress order (contract §2.1): oldest first; the same second: `namespace/name` descending, as ingress-nginx does.

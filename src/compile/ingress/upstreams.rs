@@ -6,12 +6,10 @@ use std::sync::Arc;
 
 use super::servers::DEFAULT_SERVER;
 use super::{Input, Owned};
-use crate::base::diagnostic::{Reason, Severity};
-use crate::compile::endpoints::{self, Plan, SliceIndex};
+use crate::compile::endpoints::{Endpoints, Plan, SliceIndex, Source};
 use crate::compile::intern::Interner;
-use crate::compile::report::Report;
 use crate::snapshot::{Ingress, IngressServiceBackend, ObjectKey};
-use crate::table::{EndpointSet, Index, Target, Upstream, UpstreamKey};
+use crate::table::{Index, Target, Upstream, UpstreamKey};
 
 /// Where a location's requests go, with the Service and port as text.
 #[derive(Clone, Debug)]
@@ -21,6 +19,12 @@ pub struct Backend {
     pub port: Arc<str>,
 }
 
+/// What the default backend's upstream is called in place of its Service. No Service can have this name, so that no
+/// rule's upstream is the same one.
+pub fn default_upstream(service: &str) -> Arc<str> {
+    format!("{DEFAULT_SERVER}{service}").into()
+}
+
 #[derive(Debug)]
 pub struct Upstreams<'a> {
     input: Input<'a>,
@@ -28,8 +32,8 @@ pub struct Upstreams<'a> {
     ports: Interner<str>,
     list: Vec<Upstream>,
     index: HashMap<UpstreamKey, Index>,
-    /// In step with `list`: how to find the endpoints, and the Ingress to tell when there are none.
-    plans: Vec<(Plan, Option<Arc<Ingress>>)>,
+    /// In step with `list`.
+    sources: Vec<Source>,
     default: Target,
 }
 
@@ -40,7 +44,7 @@ impl<'a> Upstreams<'a> {
             ports: Interner::default(),
             list: Vec::new(),
             index: HashMap::default(),
-            plans: Vec::new(),
+            sources: Vec::new(),
             default: Target::NotFound,
         };
         if let Some(key) = &input.options.default_backend {
@@ -59,10 +63,9 @@ impl<'a> Upstreams<'a> {
         let known = self.input.snapshot.services.get(service);
         let Some(port) = known.and_then(|s| s.spec.ports.first()) else { return Target::NotFound };
         let port: Arc<str> = port.port.to_string().into();
-        // No Service can have this name, so no rule's upstream is the same one.
         let key = UpstreamKey {
             namespace: service.namespace.clone(),
-            service: format!("{DEFAULT_SERVER}{}", service.name).into(),
+            service: default_upstream(&service.name),
             port: port.clone(),
         };
         let plan = Plan {
@@ -112,42 +115,23 @@ impl<'a> Upstreams<'a> {
     ) -> Target {
         let index = Index::try_from(self.list.len()).unwrap_or(Index::MAX);
         self.index.insert(key.clone(), index);
-        self.plans.push((plan, first));
+        self.sources.push(Source { plan, owner: first });
         self.list.push(Upstream { key, name, is_default_backend });
         Target::Upstream(index)
     }
 
     /// Resolves every upstream's endpoints.
-    pub fn finish(
-        self,
-        report: &mut Report,
-    ) -> (Vec<Upstream>, BTreeMap<UpstreamKey, Plan>, BTreeMap<UpstreamKey, EndpointSet>) {
+    pub fn finish(self) -> (Vec<Upstream>, BTreeMap<UpstreamKey, Source>, Endpoints) {
         let slices = SliceIndex::new(self.input.snapshot);
-        let mut sets = Vec::with_capacity(self.list.len());
-        let mut plans = Vec::with_capacity(self.list.len());
-        for (Upstream { key, .. }, (plan, first)) in self.list.iter().zip(self.plans) {
-            let resolved = endpoints::resolve(&plan, self.input.snapshot, &slices);
-            if let Some(ingress) = &first {
-                tell(&plan, &resolved, ingress, report);
-            }
-            sets.push((key.clone(), resolved.unwrap_or_default()));
-            plans.push((key.clone(), plan));
+        let mut endpoints = Endpoints::default();
+        let mut sources = Vec::with_capacity(self.list.len());
+        for (Upstream { key, .. }, source) in self.list.iter().zip(self.sources) {
+            let of = slices.of(&source.plan.service).iter().copied();
+            let (set, problem) = source.resolve(self.input.snapshot, of);
+            endpoints.sets.insert(key.clone(), set);
+            endpoints.problems.extend(problem.map(|problem| (key.clone(), problem)));
+            sources.push((key.clone(), source));
         }
-        (self.list, plans.into_iter().collect(), sets.into_iter().collect())
-    }
-}
-
-fn tell(plan: &Plan, resolved: &Result<EndpointSet, endpoints::Missing>, ingress: &Ingress, report: &mut Report) {
-    let key = || Some(format!("backend {}:{}", plan.service.name, plan.port));
-    match resolved {
-        Err(missing) => {
-            let message = format!("{missing}; its paths answer 503");
-            report.ingress(Severity::Warning, Reason::MissingReference, ingress, key(), message);
-        }
-        Ok(EndpointSet::Fixed(list)) if list.is_empty() => {
-            let message = "the Service has no ready endpoint; its paths answer 503";
-            report.ingress(Severity::Warning, Reason::NoEndpoints, ingress, key(), message);
-        }
-        Ok(_) => {}
+        (self.list, sources.into_iter().collect(), endpoints)
     }
 }

@@ -1,0 +1,77 @@
+//! Which Secrets and ConfigMaps a snapshot refers to: no others have to be read, or kept.
+
+use super::Options;
+use super::ingress::is_owned;
+use crate::snapshot::{Ingress, ObjectKey, References, Snapshot};
+
+/// Annotations that name a Secret and are acted on.
+const SECRETS: &[&str] = &["proxy-ssl-secret"];
+
+/// What the flags and the Ingresses that are ours refer to.
+pub fn references(snapshot: &Snapshot, options: &Options) -> References {
+    let mut references = References::default();
+    references.config_maps.extend(options.config_map.clone());
+    references.config_maps.extend(snapshot.ingress_classes.values().filter_map(|class| class.config_map()));
+    references.secrets.extend(options.default_certificate.clone());
+    for (key, ingress) in &snapshot.ingresses {
+        if is_owned(ingress, snapshot, options) {
+            of_ingress(key, ingress, options, &mut references);
+        }
+    }
+    references
+}
+
+fn of_ingress(key: &ObjectKey, ingress: &Ingress, options: &Options, references: &mut References) {
+    let certificates = ingress.spec.tls.iter().filter(|tls| !tls.secret_name.is_empty());
+    references.secrets.extend(certificates.map(|tls| ObjectKey::new(key.namespace.clone(), tls.secret_name.as_str())));
+    for (name, text) in &ingress.metadata.annotations {
+        let own = name.strip_prefix(options.annotations.prefix.as_str()).and_then(|rest| rest.strip_prefix('/'));
+        if own.is_some_and(|own| SECRETS.contains(&own)) {
+            references.secrets.extend(ObjectKey::parse(text.trim(), &key.namespace));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::compile::annotations::ROWS;
+    use crate::compile::annotations::value::FromAnnotation as _;
+    use crate::snapshot::{IngressTls, Object};
+
+    fn ingress(name: &str, class: &str, secret: &str, annotation: Option<(&str, &str)>) -> Object {
+        let mut ingress = Ingress::default();
+        (ingress.metadata.namespace, ingress.metadata.name) = ("shop".into(), name.into());
+        ingress.spec.ingress_class_name = Some(class.into());
+        ingress.spec.tls.push(IngressTls { hosts: Vec::new(), secret_name: secret.into() });
+        ingress.metadata.annotations.extend(annotation.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        Object::Ingress(Arc::new(ingress))
+    }
+
+    #[test]
+    fn what_is_ours_and_acted_on_is_referred_to() {
+        let mut snapshot = Snapshot::default();
+        for object in [
+            ingress("a", "nginx", "web-tls", None),
+            ingress("b", "nginx", "", Some(("nginx.ingress.kubernetes.io/proxy-ssl-secret", " other/ca "))),
+            ingress("c", "nginx", "", Some(("example.com/proxy-ssl-secret", "other/not-ours"))),
+            ingress("d", "another", "not-ours-either", None),
+        ] {
+            snapshot.insert(object);
+        }
+        let options = Options { default_certificate: Some(ObjectKey::new("ns", "default")), ..Options::default() };
+        let references = references(&snapshot, &options);
+        let names: Vec<String> = references.secrets.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["ns/default", "other/ca", "shop/web-tls"]);
+        assert!(references.config_maps.is_empty());
+    }
+
+    #[test]
+    fn every_annotation_that_names_an_object_is_known_here() {
+        let named = ROWS.iter().filter(|row| row.field.is_some() && row.values == ObjectKey::SHAPE);
+        let missing: Vec<_> = named.map(|row| row.key).filter(|key| !SECRETS.contains(key)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+}

@@ -1,0 +1,242 @@
+//! `status.loadBalancer` of the Ingresses that are ours: written by the leader, only where it differs, and taken away
+//! by the last replica (contract §19).
+
+mod addresses;
+mod replicas;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+pub use addresses::{Publish, address};
+pub use replicas::Own;
+
+use super::world::World;
+use crate::compile::Options;
+use crate::compile::ingress::is_owned;
+use crate::snapshot::{LoadBalancerIngress, ObjectKey, Snapshot};
+
+/// Patches at once.
+const WRITES: usize = 8;
+/// For one answer of the API server.
+const ANSWER: Duration = Duration::from_secs(10);
+/// How long a status that was written is taken for written though the watch has not said so yet.
+const SETTLED: Duration = Duration::from_secs(5);
+/// Before writing again what could not be written.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// How the status is kept.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub publish: Publish,
+    /// `None` outside a Pod: then nothing is known of replicas.
+    pub own: Option<Own>,
+    /// `--status-update-interval`.
+    pub interval: Duration,
+    /// `--update-status-on-shutdown`.
+    pub clear_at_end: bool,
+    /// Who writes, for the managed fields.
+    pub options: Options,
+}
+
+/// The writer.
+pub struct Writer {
+    client: Client,
+    settings: Settings,
+    written: HashMap<ObjectKey, (Vec<LoadBalancerIngress>, Instant)>,
+    /// Addresses of nodes, which are asked for again at every interval.
+    nodes: Option<(Vec<LoadBalancerIngress>, Instant)>,
+}
+
+/// One Ingress whose status is to be written.
+#[derive(Clone, Debug, PartialEq)]
+struct Write {
+    key: ObjectKey,
+    /// Makes the write fail if the Ingress was replaced by another of its name.
+    uid: Option<Arc<str>>,
+    addresses: Vec<LoadBalancerIngress>,
+}
+
+impl Writer {
+    pub fn new(client: Client, settings: Settings) -> Self {
+        Self { client, settings, written: HashMap::new(), nodes: None }
+    }
+
+    /// Keeps the status while this replica leads. Ends with the world's sender.
+    pub async fn run(mut self, mut world: watch::Receiver<World>, mut leads: watch::Receiver<bool>) {
+        loop {
+            let mut pause = self.settings.interval.max(Duration::from_secs(1));
+            if *leads.borrow_and_update() {
+                let now = world.borrow_and_update().clone();
+                if now.is_known && !self.write(&now).await {
+                    pause = RETRY;
+                }
+            }
+            tokio::select! {
+                changed = world.changed() => if changed.is_err() { return },
+                changed = leads.changed() => if changed.is_err() { return },
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Writes what differs; `false` if something could not be written.
+    async fn write(&mut self, world: &World) -> bool {
+        let Some(addresses) = self.addresses(&world.snapshot).await else { return false };
+        self.written.retain(|_, (_, at)| at.elapsed() < SETTLED);
+        let writes: Vec<Write> = differing(&world.snapshot, &self.settings.options, &addresses)
+            .filter(|write| self.written.get(&write.key).is_none_or(|(written, _)| *written != write.addresses))
+            .collect();
+        self.patch(writes).await
+    }
+
+    async fn patch(&mut self, writes: Vec<Write>) -> bool {
+        let client = &self.client;
+        let patches = futures_util::stream::iter(writes).map(async |write| (patch(client, &write).await, write));
+        let mut patches = std::pin::pin!(patches.buffer_unordered(WRITES));
+        let mut all = true;
+        while let Some((result, Write { key, addresses, .. })) = patches.next().await {
+            match result {
+                Ok(()) => {
+                    tracing::debug!(ingress = %key, ?addresses, "status written");
+                    self.written.insert(key, (addresses, Instant::now()));
+                }
+                Err(error) => {
+                    tracing::warn!(ingress = %key, %error, "the status cannot be written");
+                    all = false;
+                }
+            }
+        }
+        all
+    }
+
+    /// The addresses that every Ingress is to have; `None` if they cannot be found out now.
+    async fn addresses(&mut self, snapshot: &Snapshot) -> Option<Vec<LoadBalancerIngress>> {
+        match &self.settings.publish {
+            Publish::Addresses(list) => Some(addresses::sorted(list.iter().map(|text| address(text)).collect())),
+            Publish::Service(key) => match snapshot.services.get(key) {
+                Some(service) => Some(addresses::of_service(service)),
+                None => {
+                    tracing::warn!("--publish-service: there is no Service {key}; the status stays as it is");
+                    None
+                }
+            },
+            Publish::Nodes { internal } => {
+                let fresh = |at: &Instant| at.elapsed() < self.settings.interval;
+                if let Some((known, _)) = self.nodes.as_ref().filter(|(_, at)| fresh(at)) {
+                    return Some(known.clone());
+                }
+                let own = self.settings.own.as_ref()?;
+                match timeout(ANSWER, own.nodes(&self.client, *internal)).await {
+                    Ok(Ok(list)) => {
+                        let list = addresses::sorted(list);
+                        self.nodes = Some((list.clone(), Instant::now()));
+                        Some(list)
+                    }
+                    Ok(Err(error)) => {
+                        tracing::warn!(%error, "the addresses of the nodes cannot be read; the status stays as it is");
+                        None
+                    }
+                    Err(_) => None,
+                }
+            }
+        }
+    }
+
+    /// At the end of the process: takes the addresses away, if this replica leads and is the last one.
+    pub async fn clear(mut self, world: &World) {
+        if !self.settings.clear_at_end {
+            return;
+        }
+        if let Some(own) = &self.settings.own {
+            match timeout(ANSWER, own.has_others(&self.client)).await {
+                Ok(Ok(false)) => {}
+                Ok(Ok(true)) => return tracing::info!("the status stays: other replicas run"),
+                Ok(Err(error)) => return tracing::warn!(%error, "the status stays: nothing is known of other replicas"),
+                Err(_) => return tracing::warn!("the status stays: no answer about other replicas"),
+            }
+        }
+        let Some(ours) = self.addresses(&world.snapshot).await else { return };
+        let writes: Vec<Write> = differing(&world.snapshot, &self.settings.options, &[])
+            // What another controller wrote is its own.
+            .filter(|write| world.snapshot.ingress_status.get(&write.key) == Some(&ours))
+            .collect();
+        tracing::info!(ingresses = writes.len(), "taking the status away");
+        self.patch(writes).await;
+    }
+}
+
+/// The Ingresses that are ours and have another status.
+fn differing<'a>(
+    snapshot: &'a Snapshot,
+    options: &'a Options,
+    addresses: &'a [LoadBalancerIngress],
+) -> impl Iterator<Item = Write> + 'a {
+    let status = |key| snapshot.ingress_status.get(key).map_or(&[][..], Vec::as_slice);
+    snapshot
+        .ingresses
+        .iter()
+        .filter(move |(key, ingress)| status(*key) != addresses && is_owned(ingress, snapshot, options))
+        .map(move |(key, ingress)| Write {
+            key: key.clone(),
+            uid: ingress.metadata.uid.clone(),
+            addresses: addresses.to_vec(),
+        })
+}
+
+/// An Ingress that is gone meanwhile is no error.
+async fn patch(client: &Client, write: &Write) -> Result<(), String> {
+    let api: Api<k8s_openapi::api::networking::v1::Ingress> = Api::namespaced(client.clone(), &write.key.namespace);
+    let body = serde_json::json!({
+        "metadata": { "uid": write.uid },
+        "status": { "loadBalancer": { "ingress": write.addresses } },
+    });
+    match timeout(ANSWER, api.patch_status(&write.key.name, &PatchParams::default(), &Patch::Merge(body))).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("no answer".to_owned()),
+    }
+}
+
+/// Whether an Ingress has addresses already, so that it is not new to us.
+pub fn has_status(key: &ObjectKey, snapshot: &Snapshot) -> bool {
+    snapshot.ingress_status.contains_key(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::Ingress;
+
+    #[test]
+    fn only_ours_and_only_what_differs_is_written() {
+        let wanted = vec![address("192.0.2.1")];
+        let mut snapshot = Snapshot::default();
+        for (name, class, status) in [
+            ("new", "nginx", None),
+            ("same", "nginx", Some("192.0.2.1")),
+            ("old", "nginx", Some("192.0.2.7")),
+            ("other", "another", None),
+        ] {
+            let mut ingress = Ingress::default();
+            (ingress.metadata.namespace, ingress.metadata.name) = ("shop".into(), name.into());
+            ingress.spec.ingress_class_name = Some(class.into());
+            let key = ingress.metadata.key();
+            snapshot.ingress_status.extend(status.map(|text| (key.clone(), vec![address(text)])));
+            snapshot.ingresses.insert(key, Arc::new(ingress));
+        }
+        let options = Options::default();
+        let names = |addresses: &[LoadBalancerIngress]| {
+            differing(&snapshot, &options, addresses).map(|write| write.key.name.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&wanted), ["new", "old"]);
+        assert_eq!(names(&[]), ["old", "same"]);
+    }
+}

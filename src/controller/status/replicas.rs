@@ -1,0 +1,65 @@
+//! What is known of the controller's own Pods and their nodes, asked for when it is needed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::api::ListParams;
+use kube::{Api, Client};
+
+use super::addresses::address;
+use crate::snapshot::LoadBalancerIngress;
+
+/// Labels that tell one generation of Pods from the next; replicas differ in them during a rollout.
+const GENERATIONS: [&str; 4] =
+    ["controller-revision-hash", "pod-template-generation", "pod-template-hash", "statefulset.kubernetes.io/pod-name"];
+
+/// This Pod.
+#[derive(Clone, Debug)]
+pub struct Own {
+    pub namespace: String,
+    pub name: String,
+}
+
+impl Own {
+    /// The Pods with this one's labels, itself included.
+    async fn replicas(&self, client: &Client) -> kube::Result<Vec<Pod>> {
+        let pods: Api<Pod> = Api::namespaced(client.clone(), &self.namespace);
+        let own = pods.get(&self.name).await?;
+        let labels: BTreeMap<_, _> = own.metadata.labels.unwrap_or_default();
+        let selector: Vec<String> = labels
+            .iter()
+            .filter(|(key, _)| !GENERATIONS.contains(&key.as_str()))
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        Ok(pods.list(&ListParams::default().labels(&selector.join(","))).await?.items)
+    }
+
+    /// Whether another replica runs and is not about to end.
+    pub async fn has_others(&self, client: &Client) -> kube::Result<bool> {
+        let others = self.replicas(client).await?;
+        Ok(others.iter().any(|pod| {
+            let running = pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running");
+            running && pod.metadata.deletion_timestamp.is_none() && pod.metadata.name.as_deref() != Some(&self.name)
+        }))
+    }
+
+    /// The addresses of the nodes that run replicas: external ones, internal where there is none or it is asked for.
+    pub async fn nodes(&self, client: &Client, internal: bool) -> kube::Result<Vec<LoadBalancerIngress>> {
+        let replicas = self.replicas(client).await?;
+        let running = replicas.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+        let names: BTreeSet<String> = running.filter_map(|pod| pod.spec.as_ref()?.node_name.clone()).collect();
+        let nodes: Api<Node> = Api::all(client.clone());
+        let mut addresses = Vec::new();
+        for name in names {
+            let node = nodes.get(&name).await?;
+            addresses.extend(of_node(&node, internal));
+        }
+        Ok(addresses)
+    }
+}
+
+fn of_node(node: &Node, internal: bool) -> Option<LoadBalancerIngress> {
+    let list = node.status.as_ref()?.addresses.as_ref()?;
+    let of = |kind: &str| list.iter().find(|a| a.type_ == kind && !a.address.is_empty()).map(|a| address(&a.address));
+    if internal { of("InternalIP") } else { of("ExternalIP").or_else(|| of("InternalIP")) }
+}

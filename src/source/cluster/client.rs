@@ -1,0 +1,82 @@
+//! How the API server is reached: `--kubeconfig`, `--apiserver-host`, or what the Pod was given.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+/// Longer than a watch runs without a word from the API server.
+const READ_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Which API server, as who.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    pub kubeconfig: Option<PathBuf>,
+    /// `protocol://address:port`; takes the place of the kubeconfig's server.
+    pub server: Option<String>,
+    /// PEM of the authority that the server's certificate is checked against.
+    pub authority: Option<PathBuf>,
+}
+
+/// Why the API server cannot be asked: the user's to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    #[error("--kubeconfig {}: {error}", path.display())]
+    Kubeconfig { path: PathBuf, error: Box<kube::config::KubeconfigError> },
+    #[error("--apiserver-host {0:?} is not protocol://address:port: {1}")]
+    Server(String, String),
+    #[error("--certificate-authority {}: {error}", path.display())]
+    Authority { path: PathBuf, error: String },
+    #[error(
+        "there is no cluster to ask: not in a Pod ({0}); name --kubeconfig FILE, or --manifests DIR to serve a directory"
+    )]
+    NoCluster(Box<kube::config::InClusterError>),
+    #[error("the connection to the API server cannot be set up: {0}")]
+    Client(Box<kube::Error>),
+}
+
+/// Nothing is asked yet: an API server that is away is no error.
+pub async fn connect(access: &Access) -> Result<Client, AccessError> {
+    let mut config = match (&access.kubeconfig, &access.server) {
+        (Some(path), _) => from_kubeconfig(path).await?,
+        (None, Some(server)) => Config::new(uri(server)?),
+        (None, None) => Config::incluster_env().map_err(|error| AccessError::NoCluster(Box::new(error)))?,
+    };
+    if let (Some(server), Some(_)) = (&access.server, &access.kubeconfig) {
+        config.cluster_url = uri(server)?;
+    }
+    if let Some(path) = &access.authority {
+        config.root_cert = Some(certificates(path)?);
+    }
+    config.read_timeout = Some(READ_TIMEOUT);
+    config.reset_reader_on_write = true;
+    Client::try_from(config).map_err(|error| AccessError::Client(Box::new(error)))
+}
+
+async fn from_kubeconfig(path: &PathBuf) -> Result<Config, AccessError> {
+    let wrong = |error| AccessError::Kubeconfig { path: path.clone(), error: Box::new(error) };
+    let kubeconfig = Kubeconfig::read_from(path).map_err(wrong)?;
+    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(wrong)
+}
+
+fn uri(server: &str) -> Result<http::Uri, AccessError> {
+    let wrong = |why: String| AccessError::Server(server.to_owned(), why);
+    let uri: http::Uri = server.parse().map_err(|error: http::uri::InvalidUri| wrong(error.to_string()))?;
+    match uri.scheme_str() {
+        Some("http" | "https") => Ok(uri),
+        _ => Err(wrong("the protocol is http or https".to_owned())),
+    }
+}
+
+fn certificates(path: &PathBuf) -> Result<Vec<Vec<u8>>, AccessError> {
+    use rustls_pki_types::CertificateDer;
+    use rustls_pki_types::pem::PemObject as _;
+    let wrong = |error: String| AccessError::Authority { path: path.clone(), error };
+    let list: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(|certificates| certificates.collect());
+    let list = list.map_err(|error| wrong(error.to_string()))?;
+    match list.is_empty() {
+        true => Err(wrong("there is no certificate in it".to_owned())),
+        false => Ok(list.into_iter().map(|certificate| certificate.to_vec()).collect()),
+    }
+}
