@@ -20,6 +20,9 @@ pub const VERSION: &str = concat!("portcullis ", env!("CARGO_PKG_VERSION"));
 /// Where ingress-nginx's image has its binary; Deployments pass it as the first argument.
 const INGRESS_NGINX: &str = "nginx-ingress-controller";
 
+/// The preStop hook of ingress-nginx's chart is a program of this name; the image has one.
+const WAIT_SHUTDOWN: &str = "wait-shutdown";
+
 /// Ports that need no privilege.
 const DEMO_DEFAULTS: &[(&str, &str)] = &[("http-port", "8080"), ("https-port", "8443")];
 
@@ -33,6 +36,8 @@ pub enum Command {
         loaded: Box<Loaded>,
         input: Input,
     },
+    /// End the proxy of this container and wait until it has ended.
+    WaitShutdown,
     /// Print [`VERSION`].
     Version,
     /// Print this text, which ends with a line feed.
@@ -67,6 +72,7 @@ enum Kind {
     Run,
     Demo,
     Validate,
+    WaitShutdown,
     Version,
     Help,
 }
@@ -80,7 +86,7 @@ struct Usage {
     flags: fn(&Row) -> bool,
 }
 
-static COMMANDS: [Usage; 5] = [
+static COMMANDS: [Usage; 6] = [
     Usage {
         kind: Kind::Run,
         name: "run",
@@ -102,13 +108,24 @@ static COMMANDS: [Usage; 5] = [
         doc: "Check manifests and say what would become of them.",
         flags: |row| row.group == "Objects",
     },
+    Usage {
+        kind: Kind::WaitShutdown,
+        name: WAIT_SHUTDOWN,
+        arguments: "",
+        doc: "End the proxy of this container and wait for it: a preStop hook without a shell.",
+        flags: |_| false,
+    },
     Usage { kind: Kind::Version, name: "version", arguments: "", doc: "Print the version.", flags: |_| false },
     Usage { kind: Kind::Help, name: "help", arguments: "[COMMAND]", doc: "Print this text.", flags: |_| false },
 ];
 
 /// Reads the command line. `args` begins with the program's name; `env` looks up an environment variable.
 pub fn parse(args: impl Iterator<Item = OsString>, env: &dyn Fn(&str) -> Option<String>) -> Result<Command, CliError> {
-    let mut args = args.skip(1).peekable();
+    let mut args = args.peekable();
+    let program = args.next().unwrap_or_default();
+    if Path::new(&program).file_name() == Some(OsStr::new(WAIT_SHUTDOWN)) {
+        return Ok(Command::WaitShutdown);
+    }
     args.next_if(|arg| Path::new(arg).file_name() == Some(OsStr::new(INGRESS_NGINX)));
     let named = args.next_if(|arg| !arg.as_encoded_bytes().starts_with(b"-"));
     let command = named.as_deref().map(|name| find(&name.to_string_lossy())).transpose()?;
@@ -124,6 +141,7 @@ pub fn parse(args: impl Iterator<Item = OsString>, env: &dyn Fn(&str) -> Option<
         Kind::Run => run(&arguments, env),
         Kind::Demo => demo(&arguments, env),
         Kind::Validate => validate(&arguments, env),
+        Kind::WaitShutdown => Ok(Command::WaitShutdown),
         Kind::Version => Ok(Command::Version),
         Kind::Help => {
             let topic = arguments.positional.first().map(|name| find(name)).transpose()?;

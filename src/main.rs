@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use portcullis::cli::{self, Command, Input};
 use portcullis::config::{Loaded, LogFormat};
-use portcullis::controller::{run, settings, validate};
+use portcullis::controller::{run, settings, validate, wait_shutdown};
 use portcullis::{demo, source};
 
 /// Memory goes back to the system after a burst of connections, which the system's allocator does not do.
@@ -29,6 +29,10 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Version => say(&format!("{}\n", cli::VERSION)),
         Command::Help(text) => say(&text),
+        Command::WaitShutdown => {
+            wait_shutdown::wait_shutdown()?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Run(loaded) if loaded.print_config => say(&loaded.effective()),
         Command::Demo(loaded) if loaded.print_config => say(&loaded.effective()),
         Command::Run(loaded) => {

@@ -2,9 +2,11 @@
 //!
 //! It runs on the control runtime, apart from the workers, and knows the rest of the process through [`Inspect`] alone.
 
+mod accept;
 mod answer;
 mod server;
 
+pub use accept::accept;
 pub use server::serve;
 
 /// What the health port may ask the process.

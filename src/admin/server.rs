@@ -11,54 +11,28 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::accept::{END_WAIT, accept};
 use super::{Inspect, answer::answer};
 
-/// Connections at once; the next one waits in the listener's backlog.
-const MAX_CONNECTIONS: usize = 256;
 /// From the connection's start, or the answer before, to the end of a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a request's head.
 const MAX_HEAD: usize = 16 * 1024;
 /// A connection older than this ends after its request, so that one whose client reads nothing cannot stay for ever.
 const MAX_AGE: Duration = Duration::from_secs(300);
-/// For the request that runs when a connection is to end.
-const END_WAIT: Duration = Duration::from_secs(10);
-/// Before accepting again after an error, which is most likely a lack of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers on `listener` until `shutdown`, then ends the connections after the request they are at. `health_path` is
 /// the value of `--health-check-path`.
 pub async fn serve(listener: TcpListener, inspect: Arc<dyn Inspect>, health_path: String, shutdown: CancellationToken) {
     let health_path: Arc<str> = health_path.into();
-    let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let accept = async {
-        loop {
-            // The semaphore is never closed.
-            let Ok(permit) = Arc::clone(&free).acquire_owned().await else { return };
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    let connection =
-                        connection(stream, Arc::clone(&inspect), Arc::clone(&health_path), shutdown.clone());
-                    tokio::spawn(async move {
-                        connection.await;
-                        drop(permit);
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the health port could not accept a connection");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-    };
-    let _ = shutdown.run_until_cancelled(accept).await;
-    drop(listener);
-    let all = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
-    let _ = timeout(END_WAIT, free.acquire_many(all)).await;
+    let ends = shutdown.clone();
+    accept(listener, shutdown, move |stream| {
+        connection(stream, Arc::clone(&inspect), Arc::clone(&health_path), ends.clone())
+    })
+    .await;
 }
 
 async fn connection(stream: TcpStream, inspect: Arc<dyn Inspect>, health_path: Arc<str>, shutdown: CancellationToken) {

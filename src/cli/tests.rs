@@ -14,6 +14,7 @@ fn brief(command: &Command) -> String {
         Command::Demo(loaded) => format!("demo {}", ports(loaded)),
         Command::Validate { input: Input::Stdin, .. } => "validate -".to_owned(),
         Command::Validate { input: Input::Path(path), .. } => format!("validate {}", path.display()),
+        Command::WaitShutdown => "wait-shutdown".to_owned(),
         Command::Version => "version".to_owned(),
         Command::Help(text) => format!("help: {}", text.lines().next().unwrap_or_default()),
     }
@@ -35,6 +36,8 @@ fn commands() {
         (&["portcullis", "run", "stray"], "run 80 443"),
         (&["portcullis", "demo"], "demo 8080 8443"),
         (&["portcullis", "demo", "--http-port", "1", "--https-port=2"], "demo 1 2"),
+        (&["portcullis", "wait-shutdown"], "wait-shutdown"),
+        (&["/wait-shutdown"], "wait-shutdown"),
         (&["portcullis", "validate", "-"], "validate -"),
         (&["portcullis", "validate", "dir"], "validate dir"),
         (&["portcullis", "validate", "--ingress-class=a", "a.yaml", "-v=2"], "validate a.yaml"),

@@ -58,6 +58,15 @@ impl Config {
             let (flag, needs) = ("validating-webhook-certificate", "validating-webhook-key");
             return Err(ConfigError::Needs { flag, needs });
         }
+        if self.validating_webhook_configuration.is_some() && self.validating_webhook_secret.is_none() {
+            // Each replica would announce a certificate of its own.
+            let (flag, needs) = ("validating-webhook-configuration", "validating-webhook-secret");
+            return Err(ConfigError::Needs { flag, needs });
+        }
+        if self.validating_webhook_secret.is_some() && self.validating_webhook_service.is_none() {
+            let (flag, needs) = ("validating-webhook-secret", "validating-webhook-service");
+            return Err(ConfigError::Needs { flag, needs });
+        }
         if self.metrics_per_undefined_host && !self.metrics_per_host {
             return Err(ConfigError::Needs { flag: "metrics-per-undefined-host", needs: "metrics-per-host" });
         }

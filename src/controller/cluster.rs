@@ -1,5 +1,6 @@
 //! What a replica has to do with the cluster besides watching it: it speaks for all replicas while it leads.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::admission;
 use super::events::Events;
 use super::leader::Election;
 use super::status::{self, Own, Publish, Writer};
@@ -35,6 +37,8 @@ pub struct ClusterSettings {
     pub clear_at_end: bool,
     /// `false` with `--disable-sync-events`.
     pub sync_events: bool,
+    /// `--validating-webhook`.
+    pub admission: Option<admission::Settings>,
     /// `false` with `--update-status=false`: a replica that only looks on says nothing at all.
     pub speaks: bool,
 }
@@ -54,10 +58,17 @@ pub struct Speaker {
     election_ends: CancellationToken,
     election: Option<JoinHandle<()>>,
     status: Option<(status::Settings, JoinHandle<()>)>,
+    admission_ends: CancellationToken,
 }
 
 impl Speaker {
-    pub fn start(client: &Client, settings: &ClusterSettings, options: &Options, telemetry: &Arc<Telemetry>) -> Self {
+    /// Errors if the admission server cannot listen.
+    pub fn start(
+        client: &Client,
+        settings: &ClusterSettings,
+        options: &Options,
+        telemetry: &Arc<Telemetry>,
+    ) -> io::Result<Self> {
         let world = watch::Sender::new(World::default());
         let leads = Arc::new(watch::Sender::new(settings.election.is_none()));
         let election_ends = CancellationToken::new();
@@ -81,7 +92,12 @@ impl Speaker {
             let writer = Writer::new(client.clone(), settings.clone());
             (settings, tokio::spawn(writer.run(world.subscribe(), leads.subscribe())))
         });
-        Self { client: client.clone(), world, leads, election_ends, election, status }
+        let admission_ends = CancellationToken::new();
+        if let Some(admission) = settings.admission.clone() {
+            let ends = admission_ends.clone();
+            admission::start(admission, client.clone(), world.subscribe(), leads.subscribe(), ends)?;
+        }
+        Ok(Self { client: client.clone(), world, leads, election_ends, election, status, admission_ends })
     }
 
     /// Where the newest world is put.
@@ -101,6 +117,7 @@ impl Speaker {
                 }
             }
             self.election_ends.cancel();
+            self.admission_ends.cancel();
             if let Some(election) = self.election {
                 let _ = election.await;
             }

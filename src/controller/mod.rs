@@ -3,6 +3,7 @@
 //!
 //! It joins `source`, `compile` and `proxy`; nothing imports it but the commands.
 
+mod admission;
 pub mod cluster;
 mod dns;
 mod events;
@@ -14,6 +15,7 @@ pub mod settings;
 mod status;
 mod tell;
 pub mod validate;
+pub mod wait_shutdown;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};

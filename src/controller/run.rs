@@ -55,6 +55,8 @@ pub enum RunError {
     Listen(#[source] io::Error),
     #[error("cannot listen for health checks on {0}")]
     Health(#[source] io::Error),
+    #[error("cannot listen for admission reviews on {0}")]
+    Admission(#[source] io::Error),
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]
@@ -133,7 +135,8 @@ async fn serve(mut settings: Settings, announce: impl FnOnce(&Addresses)) -> Res
         Objects::Directory(root) => (follow(root.clone()).await?, None),
         Objects::Cluster(cluster) => {
             let client = source::cluster::connect(&cluster.access).await?;
-            let speaker = Speaker::start(&client, cluster, &settings.options, &telemetry);
+            let speaker =
+                Speaker::start(&client, cluster, &settings.options, &telemetry).map_err(RunError::Admission)?;
             controller.publish_to(speaker.world());
             (Feed::Cluster(Box::new(cluster.watch(client, settings.options.clone()))), Some(speaker))
         }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::admission;
 use super::cluster::ClusterSettings;
 use super::leader::Election;
 use super::run::{Objects, Settings};
@@ -81,9 +82,30 @@ fn cluster(config: &Config) -> ClusterSettings {
         own,
         status_interval: config.status_update_interval,
         clear_at_end: config.update_status_on_shutdown,
+        admission: admission(config),
         sync_events: !config.disable_sync_events,
         speaks: config.update_status,
     }
+}
+
+fn admission(config: &Config) -> Option<admission::Settings> {
+    let (address, port) = config.validating_webhook?;
+    let files = config.validating_webhook_certificate.clone().zip(config.validating_webhook_key.clone());
+    let origin = match files {
+        Some((certificate, key)) => admission::Origin::Files { certificate, key },
+        None => admission::Origin::Own(admission::Own {
+            names: config.validating_webhook_service.as_ref().map_or_else(Vec::new, service_names),
+            secret: key(config.validating_webhook_secret.as_ref()),
+            configuration: config.validating_webhook_configuration.clone(),
+        }),
+    };
+    Some(admission::Settings { address, port, origin, options: options(config) })
+}
+
+/// The names that a Service is called by.
+fn service_names(service: &NamespacedName) -> Vec<String> {
+    let name = format!("{}.{}.svc", service.name, service.namespace);
+    vec![format!("{name}.cluster.local"), name]
 }
 
 fn publish(config: &Config) -> Publish {
