@@ -131,14 +131,14 @@ func (c *container) once() (int32, error) {
 	if err := c.start(command, run); err != nil {
 		return 0, err
 	}
-	kill := context.AfterFunc(ctx, func() { signal(command, syscall.SIGKILL) })
+	stop := context.AfterFunc(ctx, func() { kill(command) })
 	c.set(func() {
 		c.command, c.waiting, c.message, c.since, c.started, c.ready = command, "", "", metav1.Now(), false, false
 	})
 	go c.watch(ctx)
 	err = command.Wait()
-	kill()
-	signal(command, syscall.SIGKILL) // what it left behind
+	stop()
+	kill(command) // what it left behind
 	end := ending(command, err, c.since)
 	c.pod.log("%s: %s", c.spec.Name, end.Message)
 	c.set(func() { c.command, c.started, c.ready, c.last = nil, false, false, end })
@@ -162,7 +162,7 @@ func (c *container) start(command *exec.Cmd, run *program) error {
 		return err
 	}
 	if _, err := bufio.NewReader(reader).ReadString('\n'); err != nil {
-		signal(command, syscall.SIGKILL)
+		kill(command)
 		return errors.Join(errors.New("the backend ended before it listened; its log says why"), command.Wait())
 	}
 	return nil

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"syscall"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -115,7 +114,7 @@ func (c *container) unhealthy(kind string, probe *v1.Probe) {
 		grace = probe.TerminationGracePeriodSeconds
 	}
 	c.pod.log("%s: %s probe failed, ending it", c.spec.Name, kind)
-	signal(command, syscall.SIGTERM)
+	ask(command)
 	if grace != nil {
 		// The container's goroutine waits for the process; an answer later than this is too late.
 		time.AfterFunc(time.Duration(*grace)*time.Second, func() {
@@ -123,7 +122,7 @@ func (c *container) unhealthy(kind string, probe *v1.Probe) {
 			same := c.command == command
 			c.mu.Unlock()
 			if same {
-				signal(command, syscall.SIGKILL)
+				kill(command)
 			}
 		})
 	}
@@ -222,7 +221,7 @@ func (c *container) exec(ctx context.Context, words []string) error {
 	if err := c.pod.agent.spawner.start(command, run.mounts); err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { signal(command, syscall.SIGKILL) })
+	stop := context.AfterFunc(ctx, func() { kill(command) })
 	defer stop()
 	return command.Wait()
 }

@@ -32,9 +32,8 @@ func (s *spawner) start(command *exec.Cmd, mounts bool) error {
 	return <-done
 }
 
-// signal the process and what it started.
-func signal(command *exec.Cmd, number syscall.Signal) {
-	if command.Process != nil {
-		_ = syscall.Kill(-command.Process.Pid, number)
-	}
-}
+// ask the process to end; what it started is its own affair.
+func ask(command *exec.Cmd) { _ = command.Process.Signal(syscall.SIGTERM) }
+
+// kill the process and what it started.
+func kill(command *exec.Cmd) { _ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }

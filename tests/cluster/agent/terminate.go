@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"sync"
-	"syscall"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -42,7 +41,7 @@ func (c *container) terminate(ctx context.Context) {
 			c.pod.log("%s: preStop: %v", c.spec.Name, err)
 		}
 	}
-	signal(command, syscall.SIGTERM)
+	ask(command)
 	for {
 		c.mu.Lock()
 		ended := c.command != command
@@ -52,7 +51,7 @@ func (c *container) terminate(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-			signal(command, syscall.SIGKILL)
+			kill(command)
 			return
 		case <-time.After(5 * time.Millisecond):
 		}
