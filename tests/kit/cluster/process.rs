@@ -1,8 +1,9 @@
 //! A running cluster: its processes, what it says when it is ready, and the commands that make it fail.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +11,6 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
-use tempfile::TempDir;
 
 use super::tools::Programs;
 use super::{Options, netns};
@@ -47,8 +47,8 @@ pub struct Cluster {
     pub balancer_prefix: String,
     pub node_external_prefix: String,
     child: Mutex<Option<(Child, ChildStdin, BufReader<ChildStdout>)>>,
-    // After the child, which has files in it. A test process that is killed leaves it behind.
-    dir: TempDir,
+    /// What the supervisor had to say.
+    errors: File,
 }
 
 impl Cluster {
@@ -57,7 +57,6 @@ impl Cluster {
         if number >= 40 {
             return Err("40 clusters a process are possible".to_owned());
         }
-        let dir = tempfile::Builder::new().prefix("testcluster-").tempdir().map_err(|e| e.to_string())?;
         let mut cluster = Self {
             programs,
             ready: serde_json::from_value(serde_json::json!({"url": "", "front_url": "", "kubeconfig": "",
@@ -68,10 +67,10 @@ impl Cluster {
             balancer_prefix: format!("10.{}.1", 180 + number),
             node_external_prefix: format!("10.{}.2", 180 + number),
             child: Mutex::new(None),
-            dir,
+            errors: tempfile::tempfile().map_err(|e| e.to_string())?,
         };
         let mut command = cluster.serve(options, number);
-        let errors = fs::File::create(cluster.dir.path().join("stderr")).map_err(|e| e.to_string())?;
+        let errors = cluster.errors.try_clone().map_err(|e| e.to_string())?;
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -92,7 +91,8 @@ impl Cluster {
 
     fn serve(&self, options: &Options, number: usize) -> Command {
         let mut command = Command::new(self.programs.path("testcluster"));
-        command.arg("serve").arg("-dir").arg(self.dir.path().join("state"));
+        // Its state is in a directory of its own making, which it removes at its end, however this process ends.
+        command.arg("serve");
         for (flag, value) in [
             ("-pod-prefix", &self.pod_prefix),
             ("-node-prefix", &self.node_prefix),
@@ -146,9 +146,10 @@ impl Cluster {
         }
     }
 
-    /// What the supervisor had to say.
     fn errors(&self) -> String {
-        fs::read_to_string(self.dir.path().join("stderr")).unwrap_or_default()
+        let mut text = vec![0; 64 << 10];
+        let length = self.errors.read_at(&mut text, 0).unwrap_or(0);
+        String::from_utf8_lossy(&text[..length]).into_owned()
     }
 
     /// The log of `etcd`, `apiserver`, `controllers`, `agent` or `front-requests` so far.

@@ -6,9 +6,11 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"go.etcd.io/etcd/server/v3/etcdmain"
 	"k8s.io/client-go/rest"
@@ -70,6 +72,7 @@ func run(args []string, start func(context.Context, *rest.Config, *settings.Sett
 		return err
 	}
 	config.QPS, config.Burst = -1, -1
+	config.Dial = patient
 	end, err := start(ctx, config, s)
 	if err != nil {
 		return err
@@ -78,4 +81,20 @@ func run(args []string, start func(context.Context, *rest.Config, *settings.Sett
 	<-ctx.Done()
 	end()
 	return nil
+}
+
+// patient waits for an API server that is away. Informers would find it again with a pause of up to half a minute, which
+// every test that stops it would have to wait for.
+func patient(ctx context.Context, network, address string) (net.Conn, error) {
+	for {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err == nil {
+			return conn, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
