@@ -15,7 +15,7 @@ fn pod(cluster: &Cluster, namespace: &str, name: &str) -> Option<Value> {
 
 #[test]
 fn readiness_follows_an_annotation() {
-    let Some(cluster) = cluster::shared() else { return };
+    let Some(cluster) = cluster::with_pods() else { return };
     let namespace = cluster.namespace("ready");
     cluster.apply(&namespace, &workload("web", 2));
     let both = cluster.wait_for_endpoints(&namespace, "web", 2);
@@ -33,7 +33,7 @@ fn readiness_follows_an_annotation() {
 
 #[test]
 fn an_image_runs_this_packages_binary_under_its_probes() {
-    let Some(cluster) = cluster::shared() else { return };
+    let Some(cluster) = cluster::with_pods() else { return };
     let namespace = cluster.namespace("binary");
     let manifests = tempfile::tempdir().unwrap();
     cluster.apply(
@@ -72,7 +72,7 @@ spec: {{selector: {{app: proxy}}, ports: [{{port: 80, targetPort: http}}]}}
 
 #[test]
 fn a_pod_speaks_to_the_api_server_as_its_service_account() {
-    let Some(cluster) = cluster::shared() else { return };
+    let Some(cluster) = cluster::with_pods() else { return };
     let namespace = cluster.namespace("account");
     cluster.kubectl(["create", "serviceaccount", "--namespace", &namespace, "robot"], "").ok();
     cluster.apply(
@@ -91,7 +91,7 @@ fn a_pod_speaks_to_the_api_server_as_its_service_account() {
 
 #[test]
 fn a_container_that_fails_is_started_again() {
-    let Some(cluster) = cluster::shared() else { return };
+    let Some(cluster) = cluster::with_pods() else { return };
     let namespace = cluster.namespace("crash");
     cluster.apply(
         &namespace,
@@ -107,7 +107,7 @@ fn a_container_that_fails_is_started_again() {
 
 #[test]
 fn a_pod_is_asked_to_end_after_its_hook() {
-    let Some(cluster) = cluster::shared() else { return };
+    let Some(cluster) = cluster::with_pods() else { return };
     let namespace = cluster.namespace("hook");
     cluster.apply(
         &namespace,
@@ -139,7 +139,7 @@ spec:
 
 #[test]
 fn liveness_and_readiness_probes_count() {
-    let Some(cluster) = cluster::shared() else { return };
+    let Some(cluster) = cluster::with_pods() else { return };
     let namespace = cluster.namespace("probe");
     // Nothing listens at the port of the one; the other has a file as its health.
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -188,7 +188,7 @@ spec:
 
 #[test]
 fn echo_backends_speak_tcp_and_udp() {
-    let Some(cluster) = cluster::shared() else { return };
+    let Some(cluster) = cluster::with_pods() else { return };
     let namespace = cluster.namespace("raw");
     cluster.apply(
         &namespace,

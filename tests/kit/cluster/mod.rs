@@ -1,15 +1,19 @@
 //! A Kubernetes cluster: a real API server, Kubernetes' own controllers, and Pods that are local processes. The programs
 //! are built from the Go module in `tests/cluster`, whose README says what they do.
 //!
-//! - [`shared`]: the cluster of the test binary; [`own`]: one more, for tests that make it fail;
+//! - [`with_pods`]: the cluster that the tests of a binary share; [`shared`]: the same, for tests that do with less;
+//!   [`own`]: one more, for tests that make it fail;
 //! - [`tools`]: how the programs are built; [`netns`]: the network namespace in which all of it happens;
-//! - [`process`]: the running cluster and its commands; [`kubectl`]: objects, charts, kubeconfigs.
+//! - [`process`]: the running cluster and its commands; [`kubectl`]: objects, charts, kubeconfigs;
+//! - [`bare`]: without Go but with `KUBEBUILDER_ASSETS`, etcd and an API server alone. Nothing turns Deployments into Pods
+//!   then, nor Services into EndpointSlices, and there is no front: [`Cluster::has_controllers`].
 //!
-//! Where a cluster cannot run, both give `None`, say on standard error what is missing, and end the test when the
-//! environment has `CI`. A test is thus `let Some(cluster) = cluster::shared() else { return };`, and begins with it:
+//! Where a cluster cannot run, all of them give `None`, say on standard error what is missing, and end the test when the
+//! environment has `CI`. A test is thus `let Some(cluster) = cluster::with_pods() else { return };`, and begins with it:
 //! that call takes the test's thread into the network namespace, and whatever the test starts or connects to from then on
 //! is inside.
 
+pub mod bare;
 pub mod kubectl;
 pub mod netns;
 pub mod process;
@@ -51,8 +55,14 @@ impl Default for Options {
     }
 }
 
-/// The cluster that the tests of this binary share; it ends with the process. Only for tests that leave it working:
-/// the front and the processes of the cluster are everybody's.
+/// The cluster that the tests of this binary share, complete; it ends with the process. Only for tests that leave it
+/// working: the front and the processes of the cluster are everybody's.
+pub fn with_pods() -> Option<&'static Cluster> {
+    let cluster = shared()?;
+    if cluster.has_controllers() { Some(cluster) } else { skip(ONLY_BARE.to_owned()) }
+}
+
+/// The same for tests that need no more than an API server, and make what controllers would make.
 pub fn shared() -> Option<&'static Cluster> {
     static SHARED: LazyLock<Result<Cluster, String>> = LazyLock::new(|| start(&Options::default()));
     let cluster = SHARED.as_ref().map_err(Clone::clone);
@@ -60,9 +70,13 @@ pub fn shared() -> Option<&'static Cluster> {
     cluster.and_then(|cluster| netns::enter().map(|()| cluster)).map_or_else(skip, Some)
 }
 
-/// A cluster of one's own, which ends when it is dropped.
+const ONLY_BARE: &str = "Without Go there is an API server, but no controllers, no Pods and no front.";
+
+/// A complete cluster of one's own, which ends when it is dropped.
 pub fn own(options: &Options) -> Option<Cluster> {
-    start(options).map_or_else(skip, Some)
+    let complete =
+        tools::programs().and_then(|programs| if programs.bare { Err(ONLY_BARE.to_owned()) } else { Ok(()) });
+    complete.and_then(|()| start(options)).map_or_else(skip, Some)
 }
 
 fn start(options: &Options) -> Result<Cluster, String> {
@@ -78,7 +92,7 @@ fn start(options: &Options) -> Result<Cluster, String> {
 fn skip<T>(reason: String) -> Option<T> {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let text = format!(
-        "\n!!! NOT TESTED: {test} needs a Kubernetes cluster, which cannot run here.\n!!! {reason}\n\
+        "\n!!! NOT TESTED: {test} needs a Kubernetes cluster that cannot run here.\n!!! {reason}\n\
          !!! Wanted: Go 1.26 and its modules, iproute2, and root or `unshare -rn cargo test --test in_cluster`.\n"
     );
     assert!(!in_ci(), "{text}");

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::bare::Bare;
 use super::tools::Programs;
 use super::{Options, netns};
 use crate::kit::{Proxy, eventually};
@@ -47,6 +48,7 @@ pub struct Cluster {
     pub balancer_prefix: String,
     pub node_external_prefix: String,
     child: Mutex<Option<(Child, ChildStdin, BufReader<ChildStdout>)>>,
+    bare: Option<Bare>,
     /// What the supervisor had to say.
     errors: File,
 }
@@ -67,8 +69,14 @@ impl Cluster {
             balancer_prefix: format!("10.{}.1", 180 + number),
             node_external_prefix: format!("10.{}.2", 180 + number),
             child: Mutex::new(None),
+            bare: None,
             errors: tempfile::tempfile().map_err(|e| e.to_string())?,
         };
+        if programs.bare {
+            let (bare, ready) = Bare::start(programs, &cluster.node_prefix, number)?;
+            (cluster.bare, cluster.ready) = (Some(bare), ready);
+            return Ok(cluster);
+        }
         let mut command = cluster.serve(options, number);
         let errors = cluster.errors.try_clone().map_err(|e| e.to_string())?;
         let mut child = command
@@ -113,6 +121,11 @@ impl Cluster {
         command
     }
 
+    /// Whether there are controllers, Pods and a front, or only an API server.
+    pub fn has_controllers(&self) -> bool {
+        self.bare.is_none()
+    }
+
     pub fn ready(&self) -> &Ready {
         &self.ready
     }
@@ -135,7 +148,7 @@ impl Cluster {
     /// Sends a command and gives the answer or the error.
     pub fn try_command(&self, line: &str) -> Result<Value, String> {
         let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, stdin, stdout) = child.as_mut().ok_or("the cluster has ended")?;
+        let (_, stdin, stdout) = child.as_mut().ok_or("this cluster takes no commands")?;
         writeln!(stdin, "{line}").and_then(|()| stdin.flush()).map_err(|e| e.to_string())?;
         let mut answer = String::new();
         stdout.read_line(&mut answer).map_err(|e| e.to_string())?;

@@ -15,10 +15,15 @@ const MODULE: &str = "k8s.io/kubernetes v1";
 /// Less memory than this, in KiB, and the compiler collects its garbage: it takes longer then.
 const ENOUGH_MEMORY: u64 = 6 << 20;
 
+/// Names a directory with etcd, kube-apiserver and kubectl, as controller-runtime's setup-envtest fills it.
+const ASSETS: &str = "KUBEBUILDER_ASSETS";
+
 /// Where the programs are.
 #[derive(Debug)]
 pub struct Programs {
     dir: PathBuf,
+    /// Nothing but an API server: no controllers, Pods, front, helm.
+    pub bare: bool,
 }
 
 impl Programs {
@@ -30,8 +35,16 @@ impl Programs {
 /// Builds them, if nobody has, or says why that is impossible.
 pub fn programs() -> Result<&'static Programs, String> {
     static PROGRAMS: LazyLock<Result<Programs, String>> =
-        LazyLock::new(|| build().map_err(|e| format!("Its programs cannot be built: {e}.")));
+        LazyLock::new(|| assets().map_or_else(build, Ok).map_err(|e| format!("Its programs cannot be built: {e}.")));
     PROGRAMS.as_ref().map_err(Clone::clone)
+}
+
+/// Programs that somebody else built, when there is no Go to build our own with.
+fn assets() -> Option<Programs> {
+    let go = Command::new("go").arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let dir = PathBuf::from(std::env::var_os(ASSETS)?);
+    let complete = ["etcd", "kube-apiserver", "kubectl"].iter().all(|name| dir.join(name).is_file());
+    (go.is_err() && complete).then_some(Programs { dir, bare: true })
 }
 
 fn build() -> Result<Programs, String> {
@@ -39,7 +52,7 @@ fn build() -> Result<Programs, String> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("testcluster");
     fs::create_dir_all(&target).map_err(|e| e.to_string())?;
     let digest = digest(&sources).map_err(|e| e.to_string())?;
-    let programs = Programs { dir: target.join(&digest) };
+    let programs = Programs { dir: target.join(&digest), bare: false };
     // Test processes run side by side; whoever comes second waits and finds it done.
     let lock = File::create(target.join("lock")).map_err(|e| e.to_string())?;
     lock.lock().map_err(|e| e.to_string())?;
