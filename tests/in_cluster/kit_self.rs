@@ -121,10 +121,12 @@ fn a_token_may_do_what_its_roles_allow() {
         let refused = get();
         assert!(!refused.status.success() && refused.stderr.contains("Forbidden"), "{refused:?}");
         assert!(refused.stderr.contains(&format!("system:serviceaccount:{namespace}:{account}")), "{refused:?}");
+        let role = ["create", "role", &account, "--namespace", &namespace, "--verb=get,list", "--resource=services"];
+        cluster.kubectl(role, "").ok();
+        let role = format!("--role={account}");
         let subject = format!("--serviceaccount={namespace}:{account}");
-        cluster
-            .kubectl(["create", "rolebinding", "--namespace", &namespace, &account, "--clusterrole=view", &subject], "")
-            .ok();
+        let binding = ["create", "rolebinding", &account, "--namespace", &namespace, &role, &subject];
+        cluster.kubectl(binding, "").ok();
         cluster.wait_for("the role to count", || get().status.success().then_some(()));
     }
 }

@@ -97,8 +97,9 @@ impl Bare {
         }
         fs::write(dir.join("ca.crt"), authority.pem())?;
         fs::write(dir.join("front-proxy-ca.crt"), front.pem())?;
-        // Any key of that kind does; its certificate is of no use.
-        fs::write(dir.join("sa.key"), Identity::self_signed(&["serviceaccounts"]).key_pem)?;
+        // The file is for signing and for verifying, which takes the public key from the certificate.
+        let tokens = Identity::self_signed(&["serviceaccounts"]);
+        fs::write(dir.join("sa.key"), tokens.cert_pem + &tokens.key_pem)?;
         let url = format!("https://{bind}:6443");
         let kubeconfig = dir.join("admin.kubeconfig");
         let config = serde_json::json!({
