@@ -57,8 +57,19 @@ impl Authority {
 
     /// A leaf good for servers and clients.
     pub fn issue(&self, common_name: &str, names: &[&str]) -> Identity {
+        self.sign(&leaf(common_name, names))
+    }
+
+    /// A leaf for a client whose group Kubernetes finds in the organisation.
+    pub fn issue_member(&self, common_name: &str, group: &str) -> Identity {
+        let mut params = leaf(common_name, &[]);
+        params.distinguished_name.push(DnType::OrganizationName, group);
+        self.sign(&params)
+    }
+
+    fn sign(&self, params: &CertificateParams) -> Identity {
         let key = KeyPair::generate().unwrap();
-        let cert = leaf(common_name, names).signed_by(&key, &self.0).unwrap();
+        let cert = params.signed_by(&key, &self.0).unwrap();
         Identity { cert_pem: cert.pem(), key_pem: key.serialize_pem() }
     }
 }

@@ -3,6 +3,7 @@
 //! - [`upstream`]: a backend that echoes what it saw and misbehaves on request;
 //! - [`raw`]: a client that sends exact bytes and reads answers without interpreting them away;
 //! - [`h2`]: an HTTP/2 client; [`websocket`]: frames by hand, for both sides;
+//! - [`cluster`]: a real Kubernetes API server with Pods that are local processes;
 //! - [`proxy`]: the real binary over a directory of manifests; [`manifests`]: that directory; [`certs`]: its certificates.
 //!
 //! Every call is synchronous with a deadline, so that a test is a plain `#[test]` read from top to bottom. The work
@@ -14,6 +15,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::string_slice)]
 
 pub mod certs;
+pub mod cluster;
 pub mod h2;
 pub mod manifests;
 pub mod proxy;
@@ -30,6 +32,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 pub use certs::{Authority, Identity};
+pub use cluster::Cluster;
 pub use h2::{H2, H2Response};
 pub use manifests::{Ingress, Manifests};
 pub use proxy::Proxy;

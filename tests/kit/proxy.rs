@@ -45,12 +45,17 @@ impl Proxy {
 
     /// Starts with more environment; the error says how the process ended and what it wrote.
     pub fn try_start(manifests: impl AsRef<Path>, args: &[&str], env: &[(&str, &str)]) -> Result<Self, String> {
+        Self::over("--manifests", manifests.as_ref(), args, env)
+    }
+
+    /// Starts over what `source`, a flag that takes a path, gives it to watch.
+    pub fn over(source: &str, path: &Path, args: &[&str], env: &[(&str, &str)]) -> Result<Self, String> {
         let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
         let ready_file = scratch.path().join("ready.json");
         let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
             .arg("run")
-            .arg("--manifests")
-            .arg(manifests.as_ref())
+            .arg(source)
+            .arg(path)
             .args(["--http-port", "0", "--https-port", "0", "--healthz-port", "0"])
             .args(["--http-address", "127.0.0.1", "--https-address", "127.0.0.1"])
             .arg("--ready-file")
