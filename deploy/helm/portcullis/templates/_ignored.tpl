@@ -1,6 +1,6 @@
 {{/* One line for each value that is set and has no effect here, with the reason. */}}
 {{- define "portcullis.ignored" -}}
-{{- $values := .Values.AsMap -}}
+{{- $values := .Values -}}
 {{- range .Files.Get "files/ignored.yaml" | fromYamlArray -}}
 {{- $reason := .reason -}}
 {{- range .paths -}}
