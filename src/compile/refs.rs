@@ -10,7 +10,8 @@ const SECRETS: &[&str] = &["proxy-ssl-secret"];
 /// What the flags and the Ingresses that are ours refer to.
 pub fn references(snapshot: &Snapshot, options: &Options) -> References {
     let mut references = References::default();
-    references.config_maps.extend(options.config_map.clone());
+    let named = [&options.config_map, &options.tcp_services, &options.udp_services];
+    references.config_maps.extend(named.into_iter().flatten().cloned());
     references.config_maps.extend(snapshot.ingress_classes.values().filter_map(|class| class.config_map()));
     references.secrets.extend(options.default_certificate.clone());
     for (key, ingress) in &snapshot.ingresses {
