@@ -21,6 +21,9 @@ use crate::proxy::worker::Worker;
 /// How long the rest of a side is read and thrown away, so that closing does not reset what the other has been sent.
 const LINGERING: Duration = Duration::from_secs(2);
 
+/// How long a side gets to take what it was sent, before the reset that follows.
+const FLUSHING: Duration = Duration::from_secs(30);
+
 /// Bytes that were passed on.
 #[derive(Debug, Default)]
 pub struct Counts {
@@ -73,8 +76,8 @@ pub async fn relay(worker: &Rc<Worker>, client: TcpStream, upstream: TcpStream, 
     };
     match ends {
         // A reset must not look like an end.
-        (Some(End::SenderLost), _) => reset(&upstream),
-        (_, Some(End::SenderLost)) => reset(&client),
+        (Some(End::SenderLost), _) => reset(worker, upstream).await,
+        (_, Some(End::SenderLost)) => reset(worker, client).await,
         (Some(End::ReceiverLost), Some(End::Finished)) => linger(worker, &client).await,
         (Some(End::Finished), Some(End::ReceiverLost)) => linger(worker, &upstream).await,
         _ => {}
@@ -132,9 +135,18 @@ pub async fn write_all(to: &TcpStream, mut bytes: &[u8], moved: impl Fn(usize)) 
     Ok(())
 }
 
-/// The other side learns of an end that was none.
-fn reset(stream: &TcpStream) {
-    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+/// Tells a side of an end that was none, after what it was sent before: a reset takes back what has not left yet.
+async fn reset(worker: &Rc<Worker>, stream: TcpStream) {
+    let flushing = async {
+        // A socket is writable then when nothing of it waits. The runtime has to ask anew.
+        SockRef::from(&stream).set_tcp_notsent_lowat(1)?;
+        let stream = TcpStream::from_std(stream.into_std()?)?;
+        let flushed = within(&worker.timers, FLUSHING, stream.writable()).await;
+        SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+        flushed.unwrap_or(Ok(()))
+    };
+    // Whoever is gone needs to be told nothing.
+    let _: io::Result<()> = flushing.await;
 }
 
 /// Throws away what still comes from a side that has been sent everything: closing with unread bytes would reset it.
