@@ -184,6 +184,7 @@ fn streams(raw: &ConfigMapSettings) -> StreamPolicy {
         within: raw.proxy_stream_next_upstream_timeout.map_or(default.within, |t| t.0),
         responses: raw.proxy_stream_responses.unwrap_or(default.responses),
         access_log: !off,
+        log_format: raw.log_format_stream.clone().unwrap_or(default.log_format),
     }
 }
 

@@ -6,10 +6,12 @@ use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::Arc;
 
 use super::Options;
+use super::annotations::value::FromAnnotation;
 use super::endpoints::{Owner, Plan, PortLookup, SliceIndex, Source};
 use super::ingress::Output;
 use super::report::Report;
 use crate::base::diagnostic::{Reason, Severity};
+use crate::policy::stream_log::StreamFormat;
 use crate::snapshot::{ConfigMap, Meta, ObjectKey, Snapshot};
 use crate::table::{Index, Protocol, StreamListener, Upstream, UpstreamKey};
 
@@ -176,6 +178,14 @@ impl Reference {
             send_proxy: tcp && rest.len() == 2 && is_proxy(1),
         };
         Ok((reference, odd))
+    }
+}
+
+impl FromAnnotation for StreamFormat {
+    const SHAPE: &'static str = "text with nginx's variables of streams";
+
+    fn from_annotation(text: &str) -> Result<Self, String> {
+        Self::parse(text)
     }
 }
 

@@ -9,6 +9,7 @@ pub mod https_redirect;
 pub mod retry;
 pub mod rewrite;
 pub mod stream;
+pub mod stream_log;
 pub mod template;
 pub mod upstream;
 

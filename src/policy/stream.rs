@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use super::stream_log::StreamFormat;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamPolicy {
     /// A connection or session that carries nothing for this long ends (`proxy-stream-timeout`).
     pub idle: Duration,
@@ -15,6 +17,7 @@ pub struct StreamPolicy {
     /// UDP: answers that each of the client's datagrams has; a session ends with the last one. 0 expects none.
     pub responses: u32,
     pub access_log: bool,
+    pub log_format: StreamFormat,
 }
 
 impl Default for StreamPolicy {
@@ -26,6 +29,7 @@ impl Default for StreamPolicy {
             within: Duration::from_secs(600),
             responses: 1,
             access_log: true,
+            log_format: StreamFormat::default(),
         }
     }
 }
@@ -53,24 +57,24 @@ mod tests {
 
     #[test]
     fn decisions() {
-        let default = StreamPolicy::default();
+        let default = StreamPolicy::default;
         let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3600));
         let rows = [
-            (default, 1, second, 1, true),
-            (default, 3, second, 9, false),
-            (default, 1, hour, 9, false),
-            (StreamPolicy { within: Duration::ZERO, ..default }, 1, hour, 9, true),
-            (StreamPolicy { next_upstream: false, ..default }, 1, second, 9, false),
-            (StreamPolicy { tries: 0, ..default }, 8, second, 9, true),
-            (StreamPolicy { tries: 0, ..default }, 9, second, 9, false),
-            (StreamPolicy { tries: 0, ..default }, 32, second, 900, false),
+            (default(), 1, second, 1, true),
+            (default(), 3, second, 9, false),
+            (default(), 1, hour, 9, false),
+            (StreamPolicy { within: Duration::ZERO, ..default() }, 1, hour, 9, true),
+            (StreamPolicy { next_upstream: false, ..default() }, 1, second, 9, false),
+            (StreamPolicy { tries: 0, ..default() }, 8, second, 9, true),
+            (StreamPolicy { tries: 0, ..default() }, 9, second, 9, false),
+            (StreamPolicy { tries: 0, ..default() }, 32, second, 900, false),
         ];
         for (policy, attempts, elapsed, endpoints, expected) in rows {
             assert_eq!(policy.again(attempts, elapsed, endpoints), expected, "{policy:?} {attempts} {elapsed:?}");
         }
         let rows = [(1, 1, 0, false), (1, 1, 1, true), (1, 2, 1, false), (2, 1, 1, false), (0, 1, 0, true)];
         for (responses, requests, got, expected) in rows {
-            let policy = StreamPolicy { responses, ..default };
+            let policy = StreamPolicy { responses, ..default() };
             assert_eq!(policy.answered(requests, got), expected, "{responses} {requests} {got}");
         }
     }

@@ -8,6 +8,7 @@ use crate::compile::annotations::row::settings;
 use crate::compile::annotations::value::{
     BufferSize, CommaList, HttpVersion, NextUpstream, NginxTime, OnOff, RedirectCode, Seconds, Size,
 };
+use crate::policy::stream_log::StreamFormat;
 
 const LATER: &str = "not in this version yet";
 const NGINX: &str = "there is no nginx here to tune";
@@ -318,8 +319,8 @@ settings! {
         /// Does not escape variables in the access log.
         "log-format-escape-none" { "true or false" } = "false" Ignored(LATER);
         /// Format of the access log of TCP and UDP.
-        "log-format-stream" { "text" } = "\
-            [$remote_addr] [$time_local] $protocol $status $bytes_sent $bytes_received $session_time" Ignored(LATER);
+        "log-format-stream" { log_format_stream: StreamFormat } = "\
+            [$remote_addr] [$time_local] $protocol $status $bytes_sent $bytes_received $session_time" Full;
         /// Format of the access log, with nginx variables.
         "log-format-upstream" { log_format_upstream: String } = "\
             $remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \

@@ -48,8 +48,8 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         self.now + 1
     }
 
-    /// Adds a session under [`Self::next_id`]; gives back those that make room: an older one of the same client, or the one
-    /// that was idle for longest.
+    /// Adds a session under [`Self::next_id`]; gives back the one that makes room: an older one of the same client,
+    /// or the one that was idle for longest.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         let mut out = None;
         if !self.entries.contains_key(&key) && self.entries.len() >= self.limit {
@@ -73,7 +73,8 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         self.entries.extract_if(|key, _| meant(key)).map(|(_, entry)| entry.value).collect()
     }
 
-    fn evict(&mut self) -> Option<V> {
+    /// Takes out the session that was idle for longest.
+    pub fn evict(&mut self) -> Option<V> {
         while let Some(Place { key, id, since }) = self.queue.pop_front() {
             match self.entries.get(&key) {
                 Some(entry) if entry.id == id && entry.used > since => {

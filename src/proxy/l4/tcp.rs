@@ -52,9 +52,9 @@ pub async fn accept(worker: Rc<Worker>, listener: TcpListener, port: u16, held: 
 async fn serve(worker: Rc<Worker>, client: TcpStream, address: SocketAddr, port: u16) {
     let live = worker.live();
     let Some((listener, upstream)) = super::listener(&live, Protocol::Tcp, port) else { return };
-    let policy = live.table().global.streams;
+    let policy = live.table().global.streams.clone();
     let source = canonical(address);
-    let mut session = Session::begin(&worker, Protocol::Tcp, source, policy.access_log);
+    let mut session = Session::begin(&worker, &live, &listener, source);
     let _ = client.set_nodelay(true);
     let own = client.local_addr().map_or(source, canonical);
     let (ends, early) = match accept_header(&worker, &client, &listener).await {
@@ -66,7 +66,7 @@ async fn serve(worker: Rc<Worker>, client: TcpStream, address: SocketAddr, port:
         }
     };
     session.client(ends.0);
-    let Some(connection) = connect(&worker, &live, &listener, &upstream, &policy).await else {
+    let Some(connection) = connect(&live, &listener, &upstream, &policy, &session).await else {
         session.status(502);
         return;
     };
@@ -119,18 +119,20 @@ async fn read_header(client: &TcpStream) -> io::Result<Accepted> {
 
 /// Connects to an endpoint, or to the next one, as often as the settings say.
 async fn connect(
-    worker: &Rc<Worker>,
     live: &LocalLive,
     listener: &StreamListener,
     upstream: &Arc<UpstreamState>,
     policy: &StreamPolicy,
+    session: &Session,
 ) -> Option<TcpStream> {
+    let worker = session.worker();
     let began = worker.timers.now();
     let mut tried = Vec::new();
     loop {
         let endpoints = Arc::clone(&upstream.endpoints.load());
         let position = live.next(listener.upstream, || worker.random() as u32);
         let address = balance::pick(&endpoints, position, |address| tried.contains(&address))?;
+        session.endpoint(address);
         let error = match within(&worker.timers, CONNECT, TcpStream::connect(address)).await {
             Some(Ok(stream)) => {
                 let _ = stream.set_nodelay(true);

@@ -24,8 +24,8 @@ use super::sessions::Table;
 use crate::policy::stream::StreamPolicy;
 use crate::proxy::timer::Deadline;
 use crate::proxy::upstream::balance;
-use crate::proxy::worker::Worker;
-use crate::table::{Endpoint, Protocol};
+use crate::proxy::worker::{LocalLive, Worker};
+use crate::table::{Endpoint, Protocol, StreamListener};
 
 /// Sessions of one worker, each with a socket.
 pub const SESSIONS: usize = 10_000;
@@ -33,6 +33,9 @@ pub const SESSIONS: usize = 10_000;
 const BURST: usize = 32;
 /// What an answer may take when the proxy drains.
 const DRAINING: Duration = Duration::from_secs(5);
+
+/// Between two complaints about the same.
+const TELLING: Duration = Duration::from_secs(10);
 
 /// The socket's number among the worker's, and the client.
 type Key = (usize, SocketAddr);
@@ -71,13 +74,15 @@ struct Receiver {
     worker: Rc<Worker>,
     socket: Rc<UdpSocket>,
     port: u16,
+    /// When it was last told that no session can be opened.
+    told: Cell<Option<Instant>>,
 }
 
 /// Receives until it is dropped, which closes the port and ends its sessions. At the end of the process those that have
 /// no answer yet wait for it for a while.
 pub async fn receive(worker: Rc<Worker>, socket: UdpSocket, port: u16, held: Held) {
     // In this order they are dropped: the port is given back when it is closed.
-    let (_held, receiver) = (held, Receiver { worker, socket: Rc::new(socket), port });
+    let (_held, receiver) = (held, Receiver { worker, socket: Rc::new(socket), port, told: Cell::new(None) });
     loop {
         if let Err(error) = receiver.burst().await {
             tracing::warn!(%error, port, "receiving failed");
@@ -127,43 +132,60 @@ impl Receiver {
             session.send(datagram, self.worker.timers.now());
             return;
         }
-        let position = live.next(listener.upstream, || self.worker.random() as u32);
-        let Some(endpoint) = balance::pick(&endpoints, position, |_| false) else { return };
-        match self.open(client, endpoint, &endpoints, live.table().global.streams) {
-            Ok(session) => {
+        match self.open(&live, &listener, &endpoints, client) {
+            Ok(None) => {}
+            Ok(Some(session)) => {
                 session.send(datagram, self.worker.timers.now());
                 // With no answers to wait for there is no session.
                 if !session.is_over() {
                     self.keep(key, session);
                 }
             }
-            Err(error) => tracing::warn!(port = self.port, %endpoint, %error, "a UDP session cannot be opened"),
+            Err(error) => self.make_room(&error),
         }
     }
 
+    /// A session with the next endpoint; `None` when there is none.
     fn open(
         &self,
+        live: &LocalLive,
+        listener: &StreamListener,
+        endpoints: &Arc<Vec<Endpoint>>,
         client: SocketAddr,
-        endpoint: SocketAddr,
-        among: &Arc<Vec<Endpoint>>,
-        policy: StreamPolicy,
-    ) -> io::Result<Session> {
+    ) -> io::Result<Option<Session>> {
+        let position = live.next(listener.upstream, || self.worker.random() as u32);
+        let Some(endpoint) = balance::pick(endpoints, position, |_| false) else { return Ok(None) };
         let any = if endpoint.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let socket = std::net::UdpSocket::bind(SocketAddr::new(any, 0))?;
         socket.connect(endpoint)?;
         socket.set_nonblocking(true)?;
+        let socket = UdpSocket::from_std(socket)?;
         let canonical = SocketAddr::new(client.ip().to_canonical(), client.port());
-        Ok(Session {
-            socket: UdpSocket::from_std(socket)?,
+        let log = log::Session::begin(&self.worker, live, listener, canonical);
+        log.endpoint(endpoint);
+        let policy = live.table().global.streams.clone();
+        Ok(Some(Session {
+            socket,
             endpoint,
-            among: RefCell::new(Arc::clone(among)),
-            policy,
+            among: RefCell::new(Arc::clone(endpoints)),
             requests: Cell::new(0),
             responses: Cell::new(0),
             used: Cell::new(self.worker.timers.now()),
             deadline: Deadline::after(&self.worker.timers, policy.idle),
-            log: log::Session::begin(&self.worker, Protocol::Udp, canonical, policy.access_log),
-        })
+            policy,
+            log,
+        }))
+    }
+
+    /// Out of ports or descriptors, most likely: the session that was idle for longest ends, for the next client.
+    fn make_room(&self, error: &io::Error) {
+        let ended = self.worker.l4.sessions.borrow_mut().evict();
+        drop(ended);
+        let now = self.worker.timers.now();
+        if self.told.get().is_none_or(|told| now.saturating_duration_since(told) > TELLING) {
+            self.told.set(Some(now));
+            tracing::warn!(port = self.port, %error, "a UDP session cannot be opened");
+        }
     }
 
     /// Puts a session into the table and waits for its answers.
