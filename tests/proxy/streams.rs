@@ -229,6 +229,27 @@ fn silence_ends_a_connection() {
 }
 
 #[test]
+fn the_log_has_the_format_that_was_asked_for() {
+    let backend = TcpBackend::start("one");
+    let (port, manifests) = (free_port(), Manifests::new());
+    service(&manifests, "echo", "TCP", &[backend.addr()]);
+    ports(&manifests, "tcp", &[(port, "default/echo:7")]);
+    let format = "$protocol|${remote_addr}|$server_port|$upstream_addr|$proxy_upstream_name|$status|";
+    manifests.config_map("default", "settings", &[("log-format-stream", format)]);
+    let proxy = Proxy::start(&manifests, &[TCP_MAP, "--configmap=default/settings"]);
+    exchange(connect(port), b"");
+    let expected = format!("TCP|127.0.0.1|{port}|{}|tcp-default-echo-7|200|", backend.addr());
+    assert!(proxy.wait_for_stdout(&expected).is_some(), "{:?}", proxy.stdout());
+    manifests.config_map("default", "settings", &[("disable-stream-access-log", "true")]);
+    let silent = eventually(DEADLINE, || {
+        let before = proxy.stdout().len();
+        exchange(connect(port), b"");
+        eventually(Duration::from_millis(300), || (proxy.stdout().len() > before).then_some(())).is_none().then_some(())
+    });
+    assert!(silent.is_some(), "no line any more");
+}
+
+#[test]
 fn udp_questions_are_answered() {
     let (port, named, manifests) = (free_port(), free_port(), Manifests::new());
     service(&manifests, "dns", "UDP", &[udp_backend("one")]);
@@ -325,4 +346,33 @@ fn the_end_waits_for_what_is_open() {
     assert!(proxy.wait(Duration::from_millis(300)).is_none(), "it waits");
     assert_eq!(exchange(open, b"to the end"), b"to the end");
     assert!(proxy.wait(DEADLINE).expect("the proxy ends").success());
+}
+
+/// The page's objects, at ports that are free.
+#[test]
+fn the_documented_example_works() {
+    let page = include_str!("../../docs/tcp-udp.md");
+    let yaml = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let (backend, udp) = (TcpBackend::start("one"), udp_backend("one"));
+    let (plain, proxied, dns) = (free_port(), free_port(), free_port());
+    let replaced = [
+        ("15432", backend.addr().port()),
+        ("15353", udp.port()),
+        ("\"5432\"", plain),
+        ("\"5433\"", proxied),
+        ("\"5300\"", dns),
+    ];
+    let yaml = replaced.iter().fold(yaml.to_owned(), |yaml, (old, new)| {
+        assert!(yaml.contains(old), "{old}");
+        let quote = if old.starts_with('"') { "\"" } else { "" };
+        yaml.replace(old, &format!("{quote}{new}{quote}"))
+    });
+    let manifests = Manifests::new();
+    manifests.write("example.yaml", &yaml);
+    let proxy = Proxy::start(&manifests, &[TCP_MAP, UDP_MAP]);
+    assert_eq!(exchange(connect(plain), b"hi"), b"one\nhi");
+    let header = b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n";
+    assert_eq!(exchange(connect(proxied), header), [b"one\n", header.as_slice()].concat());
+    assert_eq!(UdpClient::connect(dns).ask("hi"), "one:hi");
+    assert!(proxy.stderr().iter().all(|line| line.contains(" INFO ")), "{:?}", proxy.stderr());
 }
