@@ -186,6 +186,7 @@ async fn run(handle: Arc<Handle>, sockets: Sockets) {
         tokio::time::sleep(TICK).await;
     }
     ticking.abort();
+    worker.l4.close();
     worker.log.flush();
 }
 

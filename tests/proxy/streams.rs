@@ -338,7 +338,9 @@ fn the_end_waits_for_what_is_open() {
     let (port, manifests, mut proxy) = tcp(&[&backend], "", &[UDP_MAP]);
     service(&manifests, "dns", "UDP", &[udp_backend("one")]);
     ports(&manifests, "udp", &[(port, "default/dns:7")]);
-    assert_eq!(UdpClient::connect(port).ask("a"), "one:a");
+    let client = UdpClient::connect(port);
+    assert_eq!(client.ask("a"), "one:a");
+    client.send("silent at the end");
     let mut open = connect(port);
     assert_eq!(line(&mut open), "one");
     proxy.terminate();
@@ -346,6 +348,7 @@ fn the_end_waits_for_what_is_open() {
     assert!(proxy.wait(Duration::from_millis(300)).is_none(), "it waits");
     assert_eq!(exchange(open, b"to the end"), b"to the end");
     assert!(proxy.wait(DEADLINE).expect("the proxy ends").success());
+    assert!(proxy.wait_for_stdout("] UDP 200 0 17 ").is_some(), "nobody waits for ever for an answer");
 }
 
 /// The page's objects, at ports that are free.

@@ -53,6 +53,15 @@ impl Default for Local {
     }
 }
 
+impl Local {
+    /// Ends what is left of sessions, for the end of the worker. They hold it, so that it would not be dropped otherwise.
+    pub fn close(&self) {
+        let ended = self.sessions.borrow_mut().remove_all(|_| true);
+        drop(ended);
+        self.draining.borrow_mut().clear();
+    }
+}
+
 /// A port that this worker has open; it closes when this is dropped.
 #[derive(Debug)]
 struct Open(JoinHandle<()>);

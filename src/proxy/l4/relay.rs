@@ -138,8 +138,8 @@ pub async fn write_all(to: &TcpStream, mut bytes: &[u8], moved: impl Fn(usize)) 
 /// Tells a side of an end that was none, after what it was sent before: a reset takes back what has not left yet.
 async fn reset(worker: &Rc<Worker>, stream: TcpStream) {
     let flushing = async {
-        // A socket is writable then when nothing of it waits. The runtime has to ask anew.
-        SockRef::from(&stream).set_tcp_notsent_lowat(1)?;
+        tell_writable_when_empty(&stream)?;
+        // The runtime has to ask anew.
         let stream = TcpStream::from_std(stream.into_std()?)?;
         let flushed = within(&worker.timers, FLUSHING, stream.writable()).await;
         SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
@@ -147,6 +147,18 @@ async fn reset(worker: &Rc<Worker>, stream: TcpStream) {
     };
     // Whoever is gone needs to be told nothing.
     let _: io::Result<()> = flushing.await;
+}
+
+/// tcp(7), `TCP_NOTSENT_LOWAT`: a socket is writable when less than this waits to be sent.
+#[cfg(target_os = "linux")]
+fn tell_writable_when_empty(stream: &TcpStream) -> io::Result<()> {
+    SockRef::from(stream).set_tcp_notsent_lowat(1)
+}
+
+/// Elsewhere what waits is lost.
+#[cfg(not(target_os = "linux"))]
+fn tell_writable_when_empty(_: &TcpStream) -> io::Result<()> {
+    Ok(())
 }
 
 /// Throws away what still comes from a side that has been sent everything: closing with unread bytes would reset it.

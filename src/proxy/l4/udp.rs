@@ -111,15 +111,23 @@ impl Receiver {
 
     async fn burst(&self) -> io::Result<()> {
         self.socket.readable().await?;
+        if self.read()? {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    /// Reads some datagrams; true when there may be more.
+    fn read(&self) -> io::Result<bool> {
         let mut scratch = self.worker.l4.scratch.borrow_mut();
         for _ in 0..BURST {
             match self.socket.try_recv_from(&mut scratch) {
                 Ok((length, client)) => self.take(scratch.get(..length).unwrap_or_default(), client),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn take(&self, datagram: &[u8], client: SocketAddr) {
