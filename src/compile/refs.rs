@@ -62,11 +62,17 @@ mod tests {
         ] {
             snapshot.insert(object);
         }
-        let options = Options { default_certificate: Some(ObjectKey::new("ns", "default")), ..Options::default() };
+        let options = Options {
+            default_certificate: Some(ObjectKey::new("ns", "default")),
+            tcp_services: Some(ObjectKey::new("ns", "tcp")),
+            udp_services: Some(ObjectKey::new("ns", "udp")),
+            ..Options::default()
+        };
         let references = references(&snapshot, &options);
         let names: Vec<String> = references.secrets.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["ns/default", "other/ca", "shop/web-tls"]);
-        assert!(references.config_maps.is_empty());
+        let names: Vec<String> = references.config_maps.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["ns/tcp", "ns/udp"]);
     }
 
     #[test]
