@@ -20,6 +20,8 @@ mod policies;
 mod protocols;
 #[path = "proxy/retries.rs"]
 mod retries;
+#[path = "proxy/streams.rs"]
+mod streams;
 #[path = "proxy/strictness.rs"]
 mod strictness;
 #[path = "proxy/tls.rs"]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::report;
 use crate::base::diagnostic::{Diagnostic, Reason, Severity};
-use crate::snapshot::{EndpointSlice, Ingress, IntOrString, ObjectKey, Service, ServicePort, Snapshot};
-use crate::table::{DnsName, Endpoint, EndpointSet, UpstreamKey};
+use crate::snapshot::{ConfigMap, EndpointSlice, Ingress, IntOrString, ObjectKey, Service, ServicePort, Snapshot};
+use crate::table::{DnsName, Endpoint, EndpointSet, Protocol, UpstreamKey};
 
 /// How one upstream finds its endpoints: what an Ingress said, with the rest left to the Service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,9 +15,30 @@ pub struct Plan {
     pub service: ObjectKey,
     /// The backend's port as written: a number or a name.
     pub port: Arc<str>,
+    pub lookup: PortLookup,
     /// `service-upstream`: the cluster IP is the one endpoint.
     pub cluster_ip: bool,
     pub external_name: ExternalNames,
+}
+
+/// Which of a Service's ports a written one is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PortLookup {
+    /// An Ingress backend's: the first by number, target port or name (contract §11). Its endpoints' ports are TCP.
+    #[default]
+    Backend,
+    /// A TCP or UDP service's: the number, or else the name, among the ports of that protocol (contract §18). A Service
+    /// may have one number twice, as DNS has 53.
+    Stream(Protocol),
+}
+
+impl PortLookup {
+    fn protocol(self) -> Protocol {
+        match self {
+            Self::Backend => Protocol::Tcp,
+            Self::Stream(protocol) => protocol,
+        }
+    }
 }
 
 /// Which ExternalName Services are taken (contract §11).
@@ -69,6 +90,8 @@ pub enum Missing {
     Service,
     #[error("the Service has no port {0}")]
     Port(Arc<str>),
+    #[error("the Service has no {0} port {1}")]
+    ProtocolPort(Protocol, Arc<str>),
     #[error("the Service has no cluster IP")]
     ClusterIp,
     #[error("the external name {0} cannot be used: it is no DNS name, or it names this host")]
@@ -81,8 +104,16 @@ pub enum Missing {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Source {
     pub plan: Plan,
-    /// The first Ingress that names the upstream: it is told when there are none.
-    pub owner: Option<Arc<Ingress>>,
+    /// Who names the upstream first: it is told when there are none.
+    pub owner: Option<Owner>,
+}
+
+/// Who names an upstream.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Owner {
+    Ingress(Arc<Ingress>),
+    /// A key of a ConfigMap of TCP or UDP services.
+    Stream(Arc<ConfigMap>, Arc<str>),
 }
 
 /// The endpoints of every upstream, and what is wrong with those that have none.
@@ -100,21 +131,31 @@ impl Source {
         slices: impl Iterator<Item = &'a EndpointSlice>,
     ) -> (EndpointSet, Option<Diagnostic>) {
         let resolved = resolve(&self.plan, snapshot, slices);
-        let problem = self.owner.as_ref().and_then(|ingress| problem(&self.plan, &resolved, ingress));
+        let problem = self.owner.as_ref().and_then(|owner| problem(&self.plan, &resolved, owner));
         (resolved.unwrap_or_default(), problem)
     }
 }
 
-fn problem(plan: &Plan, resolved: &Result<EndpointSet, Missing>, ingress: &Ingress) -> Option<Diagnostic> {
-    let (reason, message) = match resolved {
-        Err(missing) => (Reason::MissingReference, format!("{missing}; its paths answer 503")),
+fn problem(plan: &Plan, resolved: &Result<EndpointSet, Missing>, owner: &Owner) -> Option<Diagnostic> {
+    let (reason, what) = match resolved {
+        Err(missing) => (Reason::MissingReference, missing.to_string()),
         Ok(EndpointSet::Fixed(list)) if list.is_empty() => {
-            (Reason::NoEndpoints, "the Service has no ready endpoint; its paths answer 503".to_owned())
+            (Reason::NoEndpoints, "the Service has no ready endpoint".to_owned())
         }
         Ok(_) => return None,
     };
-    let key = Some(format!("backend {}:{}", plan.service.name, plan.port));
-    Some(report::about(Severity::Warning, reason, "Ingress", &ingress.metadata, key, message))
+    let Plan { service, port, .. } = plan;
+    let severity = Severity::Warning;
+    Some(match owner {
+        Owner::Ingress(ingress) => {
+            let key = Some(format!("backend {}:{port}", service.name));
+            report::about(severity, reason, "Ingress", &ingress.metadata, key, format!("{what}; its paths answer 503"))
+        }
+        Owner::Stream(map, key) => {
+            let message = format!("{service}:{port}: {what}; the port stays closed");
+            report::about(severity, reason, "ConfigMap", &map.metadata, Some(key.to_string()), message)
+        }
+    })
 }
 
 /// The endpoints that a plan leads to now. Not-ready endpoints are left out.
@@ -132,12 +173,25 @@ fn resolve<'a>(
     if service.spec.service_type == "ExternalName" {
         return external_name(plan, service);
     }
-    let port = find_port(service, &plan.port).ok_or_else(|| Missing::Port(plan.port.clone()))?;
-    Ok(EndpointSet::Fixed(from_slices(port, slices).into()))
+    let port = find_port(service, plan).ok_or_else(|| missing_port(plan))?;
+    Ok(EndpointSet::Fixed(from_slices(port, plan.lookup.protocol(), slices).into()))
 }
 
-/// A port by number, by target port or by name, in the order of the Service (contract §11).
-fn find_port<'a>(service: &'a Service, wanted: &str) -> Option<&'a ServicePort> {
+fn missing_port(plan: &Plan) -> Missing {
+    match plan.lookup {
+        PortLookup::Backend => Missing::Port(plan.port.clone()),
+        PortLookup::Stream(protocol) => Missing::ProtocolPort(protocol, plan.port.clone()),
+    }
+}
+
+/// The port that a plan means, the first one in the order of the Service.
+fn find_port<'a>(service: &'a Service, plan: &Plan) -> Option<&'a ServicePort> {
+    let wanted = &*plan.port;
+    if let PortLookup::Stream(protocol) = plan.lookup {
+        let number = wanted.parse::<i32>().ok();
+        let named = |port: &ServicePort| number.map_or(port.name == wanted, |number| port.port == number);
+        return service.spec.ports.iter().find(|port| is_of(&port.protocol, protocol) && named(port));
+    }
     service.spec.ports.iter().find(|port| {
         let is_target = || match &port.target_port {
             Some(IntOrString::Int(number)) => is_number(*number, wanted),
@@ -146,6 +200,12 @@ fn find_port<'a>(service: &'a Service, wanted: &str) -> Option<&'a ServicePort> 
         };
         is_number(port.port, wanted) || is_target() || port.name == wanted
     })
+}
+
+/// No protocol is TCP, as the API server fills it in.
+fn is_of(written: &str, protocol: Protocol) -> bool {
+    let written = if written.is_empty() { Protocol::Tcp.as_str() } else { written };
+    written == protocol.as_str()
 }
 
 fn is_number(number: i32, text: &str) -> bool {
@@ -169,8 +229,8 @@ fn external_name(plan: &Plan, service: &Service) -> Result<EndpointSet, Missing>
         Some(IntOrString::Int(n)) if *n > 0 => Some(*n),
         _ => Some(port.port),
     };
-    let port = find_port(service, &plan.port).and_then(number).or_else(|| plan.port.parse().ok());
-    let port = port.and_then(|n| u16::try_from(n).ok()).ok_or_else(|| Missing::Port(plan.port.clone()))?;
+    let port = find_port(service, plan).and_then(number).or_else(|| plan.port.parse().ok());
+    let port = port.and_then(|n| u16::try_from(n).ok()).ok_or_else(|| missing_port(plan))?;
     if let Ok(address) = name.parse::<IpAddr>() {
         if !plan.external_name.allow(address) {
             return Err(Missing::ExternalName(name));
@@ -194,11 +254,15 @@ fn is_dns_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(label)
 }
 
-fn from_slices<'a>(port: &ServicePort, slices: impl Iterator<Item = &'a EndpointSlice>) -> Vec<Endpoint> {
+fn from_slices<'a>(
+    port: &ServicePort,
+    protocol: Protocol,
+    slices: impl Iterator<Item = &'a EndpointSlice>,
+) -> Vec<Endpoint> {
     let mut seen = HashSet::new();
     let mut endpoints = Vec::new();
     for slice in slices {
-        let ports = slice_ports(port, slice);
+        let ports = slice_ports(port, protocol, slice);
         let ready = slice.endpoints.iter().filter(|e| e.conditions.ready != Some(false));
         for (endpoint, number) in ready.flat_map(|e| ports.iter().map(move |n| (e, *n))) {
             for address in endpoint.addresses.iter().filter_map(|a| a.parse::<IpAddr>().ok()) {
@@ -213,7 +277,7 @@ fn from_slices<'a>(port: &ServicePort, slices: impl Iterator<Item = &'a Endpoint
 }
 
 /// The ports of a slice that belong to a Service port: by name, the only one of an unnamed port, or a numeric target port.
-fn slice_ports(port: &ServicePort, slice: &EndpointSlice) -> Vec<u16> {
+fn slice_ports(port: &ServicePort, protocol: Protocol, slice: &EndpointSlice) -> Vec<u16> {
     let target = match &port.target_port {
         Some(IntOrString::Int(n)) => u16::try_from(*n).ok().filter(|n| *n != 0),
         _ => None,
@@ -223,11 +287,12 @@ fn slice_ports(port: &ServicePort, slice: &EndpointSlice) -> Vec<u16> {
         let own = || u16::try_from(port.port).ok().filter(|_| port.target_port.is_none());
         return target.or_else(own).into_iter().collect();
     }
-    let tcp = slice.ports.iter().filter(|p| p.protocol.as_deref().unwrap_or("TCP") == "TCP");
-    tcp.filter_map(|p| {
-        let named = port.name.is_empty() || p.name.as_deref() == Some(port.name.as_str());
-        let number = p.port.and_then(|n| u16::try_from(n).ok()).filter(|n| *n != 0);
-        if named { number.or(target) } else { target }
-    })
-    .collect()
+    let right = slice.ports.iter().filter(|p| is_of(p.protocol.as_deref().unwrap_or_default(), protocol));
+    right
+        .filter_map(|p| {
+            let named = port.name.is_empty() || p.name.as_deref() == Some(port.name.as_str());
+            let number = p.port.and_then(|n| u16::try_from(n).ok()).filter(|n| *n != 0);
+            if named { number.or(target) } else { target }
+        })
+        .collect()
 }

@@ -15,6 +15,7 @@ pub mod options;
 pub mod refs;
 mod report;
 mod settings;
+mod streams;
 
 use std::collections::BTreeMap;
 
@@ -52,7 +53,8 @@ impl Compiled {
 pub fn compile(snapshot: &Snapshot, options: &Options, memo: &mut Memo) -> Compiled {
     let mut report = report::Report::default();
     let settings = settings::resolve(snapshot, options, &mut report);
-    let compiled = ingress::compile(ingress::Input { snapshot, options, settings: &settings }, memo, &mut report);
+    let mut compiled = ingress::compile(ingress::Input { snapshot, options, settings: &settings }, memo, &mut report);
+    streams::compile(snapshot, options, &mut compiled, &mut report);
     memo.forget_unused();
     let ingress::Output { table, endpoints, sources } = compiled;
     Compiled { table, endpoints, sources, diagnostics: report.into_sorted() }

@@ -1,11 +1,16 @@
 //! The controller's flags, as far as they decide what a snapshot means.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::annotations::ParseOptions;
 use super::endpoints::ExternalNames;
 use crate::snapshot::ObjectKey;
 use crate::table::Certificate;
+
+/// What ingress-nginx keeps for itself, whether or not it is used here: HTTP, HTTPS, health checks, the default server,
+/// the TLS splitter, and three ports of nginx and Go (contract §18).
+pub const RESERVED_PORTS: [u16; 8] = [80, 443, 10254, 8181, 442, 10245, 10246, 10247];
 
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -20,6 +25,11 @@ pub struct Options {
     pub external_names: ExternalNames,
     pub annotations: ParseOptions,
     pub config_map: Option<ObjectKey>,
+    /// `--tcp-services-configmap`, `--udp-services-configmap` (contract §18).
+    pub tcp_services: Option<ObjectKey>,
+    pub udp_services: Option<ObjectKey>,
+    /// Ports that no TCP or UDP service may have.
+    pub reserved_ports: BTreeSet<u16>,
     pub default_certificate: Option<ObjectKey>,
     pub default_backend: Option<ObjectKey>,
     /// `--health-check-path`, answered by the default server too (contract §8.3).
@@ -40,6 +50,9 @@ impl Default for Options {
             external_names: ExternalNames::default(),
             annotations: ParseOptions::default(),
             config_map: None,
+            tcp_services: None,
+            udp_services: None,
+            reserved_ports: RESERVED_PORTS.into(),
             default_certificate: None,
             default_backend: None,
             health_path: Arc::from("/healthz"),

@@ -10,7 +10,8 @@ const SECRETS: &[&str] = &["proxy-ssl-secret"];
 /// What the flags and the Ingresses that are ours refer to.
 pub fn references(snapshot: &Snapshot, options: &Options) -> References {
     let mut references = References::default();
-    references.config_maps.extend(options.config_map.clone());
+    let named = [&options.config_map, &options.tcp_services, &options.udp_services];
+    references.config_maps.extend(named.into_iter().flatten().cloned());
     references.config_maps.extend(snapshot.ingress_classes.values().filter_map(|class| class.config_map()));
     references.secrets.extend(options.default_certificate.clone());
     for (key, ingress) in &snapshot.ingresses {
@@ -61,11 +62,17 @@ mod tests {
         ] {
             snapshot.insert(object);
         }
-        let options = Options { default_certificate: Some(ObjectKey::new("ns", "default")), ..Options::default() };
+        let options = Options {
+            default_certificate: Some(ObjectKey::new("ns", "default")),
+            tcp_services: Some(ObjectKey::new("ns", "tcp")),
+            udp_services: Some(ObjectKey::new("ns", "udp")),
+            ..Options::default()
+        };
         let references = references(&snapshot, &options);
         let names: Vec<String> = references.secrets.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["ns/default", "other/ca", "shop/web-tls"]);
-        assert!(references.config_maps.is_empty());
+        let names: Vec<String> = references.config_maps.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["ns/tcp", "ns/udp"]);
     }
 
     #[test]

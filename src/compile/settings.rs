@@ -12,6 +12,7 @@ use super::report::Report;
 use crate::base::diagnostic::{Reason, Severity};
 use crate::policy::global::{AccessLogPolicy, GlobalPolicy, UpstreamKeepAlive, UrlPattern};
 use crate::policy::retry::{Conditions, RetryPolicy};
+use crate::policy::stream::StreamPolicy;
 use crate::policy::upstream::Timeouts;
 use crate::snapshot::Snapshot;
 
@@ -169,6 +170,21 @@ fn global(raw: &ConfigMapSettings) -> GlobalPolicy {
                 .as_ref()
                 .map_or(log.skip_urls, |list| list.0.iter().filter_map(|url| UrlPattern::parse(url).ok()).collect()),
         },
+        streams: streams(raw),
+    }
+}
+
+fn streams(raw: &ConfigMapSettings) -> StreamPolicy {
+    let default = StreamPolicy::default();
+    let off = [raw.disable_access_log, raw.disable_stream_access_log].contains(&Some(true));
+    StreamPolicy {
+        idle: raw.proxy_stream_timeout.map_or(default.idle, |t| t.0),
+        next_upstream: raw.proxy_stream_next_upstream.unwrap_or(default.next_upstream),
+        tries: raw.proxy_stream_next_upstream_tries.unwrap_or(default.tries),
+        within: raw.proxy_stream_next_upstream_timeout.map_or(default.within, |t| t.0),
+        responses: raw.proxy_stream_responses.unwrap_or(default.responses),
+        access_log: !off,
+        log_format: raw.log_format_stream.clone().unwrap_or(default.log_format),
     }
 }
 

@@ -4,7 +4,6 @@ use super::row::Support::{Full, Ignored};
 use super::row::flags;
 
 const CHAINS: &str = "not in this version yet: chains are served as they are written";
-const STREAMS: &str = "not in this version yet: TCP and UDP services are not served";
 const PASSTHROUGH: &str = "not in this version yet: TLS is always ended here";
 const HISTOGRAMS: &str = "not in this version yet: histograms have fixed buckets";
 const GEOIP: &str = "not in this version yet: there is no GeoIP here";
@@ -57,9 +56,9 @@ flags! {
         /// Refuses hosts and paths that look like nginx configuration.
         "deep-inspect": Bool = "true" Ignored("no text of an Ingress becomes configuration here");
         /// ConfigMap of TCP ports and the Services behind them.
-        "tcp-services-configmap": MaybeNamespacedName = "" Ignored(STREAMS);
+        "tcp-services-configmap" tcp_services_configmap: MaybeNamespacedName = "" Full;
         /// ConfigMap of UDP ports and the Services behind them.
-        "udp-services-configmap": MaybeNamespacedName = "" Ignored(STREAMS);
+        "udp-services-configmap" udp_services_configmap: MaybeNamespacedName = "" Full;
         /// Passes TLS of some hosts through to their Services.
         "enable-ssl-passthrough": Bool = "false" Ignored(PASSTHROUGH);
         /// Fetches the intermediate certificates that Secrets lack.

@@ -249,6 +249,7 @@ fn hash(table: &RoutingTable) -> u64 {
         (host, &certificate.secret, &certificate.serial).hash(&mut hasher);
     }
     table.upstream_tls.hash(&mut hasher);
+    table.streams.hash(&mut hasher);
     hasher.write(format!("{:?}", table.global).as_bytes());
     hasher.finish()
 }

@@ -108,7 +108,11 @@ async fn serve(mut settings: Settings, announce: impl FnOnce(&Addresses)) -> Res
     let log = AccessLog::start(Box::new(io::stdout()), telemetry.controller.access_log_dropped())?;
     let bound = Bound::bind(&settings.listen, settings.workers).map_err(RunError::Listen)?;
     let https_port = bound.https.first().map_or(settings.listen.https_port, SocketAddr::port);
-    let options = ProxyOptions { https_port, metrics_per_undefined_host: settings.per_undefined_host };
+    let options = ProxyOptions {
+        https_port,
+        metrics_per_undefined_host: settings.per_undefined_host,
+        stream_addresses: settings.listen.http.clone(),
+    };
     let handle = Handle::new(options, Arc::clone(&telemetry), log.ends());
     let status = Status::new(Arc::clone(&handle), Arc::clone(&telemetry));
 

@@ -1,5 +1,6 @@
 //! The process's config as the proxy's and compile's own settings.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::admission;
@@ -10,6 +11,7 @@ use super::status::{Own, Publish};
 use crate::compile::Options;
 use crate::compile::annotations::ParseOptions;
 use crate::compile::endpoints::ExternalNames;
+use crate::compile::options::RESERVED_PORTS;
 use crate::config::{Config, NamespacedName};
 use crate::proxy::ListenAddresses;
 use crate::snapshot::{Kind, ObjectKey};
@@ -35,6 +37,9 @@ pub fn options(config: &Config) -> Options {
             validate: config.enable_annotation_validation,
         },
         config_map: key(config.configmap.as_ref()),
+        tcp_services: key(config.tcp_services_configmap.as_ref()),
+        udp_services: key(config.udp_services_configmap.as_ref()),
+        reserved_ports: reserved_ports(config),
         default_certificate: key(config.default_ssl_certificate.as_ref()),
         default_backend: key(config.default_backend_service.as_ref()),
         health_path: config.health_check_path.as_str().into(),
@@ -44,6 +49,13 @@ pub fn options(config: &Config) -> Options {
 
 fn key(name: Option<&NamespacedName>) -> Option<ObjectKey> {
     name.map(|name| ObjectKey::new(name.namespace.as_str(), name.name.as_str()))
+}
+
+/// The ports that ingress-nginx keeps, and those that are listened on here.
+fn reserved_ports(config: &Config) -> BTreeSet<u16> {
+    let own = [config.http_port, config.https_port, config.healthz_port].into_iter();
+    let own = own.chain(config.validating_webhook.map(|(_, port)| port));
+    own.filter(|port| *port != 0).chain(RESERVED_PORTS).collect()
 }
 
 /// How a proxy on a directory of manifests runs.
@@ -124,6 +136,8 @@ fn scope(config: &Config) -> Scope {
     };
     let named = [
         (Kind::ConfigMap, &config.configmap),
+        (Kind::ConfigMap, &config.tcp_services_configmap),
+        (Kind::ConfigMap, &config.udp_services_configmap),
         (Kind::Secret, &config.default_ssl_certificate),
         (Kind::Service, &config.default_backend_service),
         (Kind::Service, &config.publish_service),

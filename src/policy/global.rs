@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use regex_automata::meta::Regex;
 
 use super::rewrite::build_regex;
+use super::stream::StreamPolicy;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GlobalPolicy {
@@ -30,6 +31,7 @@ pub struct GlobalPolicy {
     pub shutdown_timeout: Duration,
     pub upstream_keep_alive: UpstreamKeepAlive,
     pub access_log: AccessLogPolicy,
+    pub streams: StreamPolicy,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +110,7 @@ impl Default for GlobalPolicy {
                 lifetime: Duration::from_secs(3600),
             },
             access_log: AccessLogPolicy::default(),
+            streams: StreamPolicy::default(),
         }
     }
 }

@@ -8,6 +8,8 @@ pub mod headers;
 pub mod https_redirect;
 pub mod retry;
 pub mod rewrite;
+pub mod stream;
+pub mod stream_log;
 pub mod template;
 pub mod upstream;
 

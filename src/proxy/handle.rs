@@ -1,6 +1,7 @@
 //! The control plane's only door to the proxy: install a table, swap endpoints, drain.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,8 +9,9 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::access_log::LogEnds;
+use super::l4::Ports;
 use super::listener::Bound;
-use super::live::{Live, UpstreamState};
+use super::live::{Changes, Endpoints, Live, UpstreamState};
 use super::upstream::tls::ClientTls;
 use super::{tls, worker};
 use crate::policy::upstream::UpstreamTls;
@@ -23,6 +25,8 @@ pub struct ProxyOptions {
     pub https_port: u16,
     /// Count requests that no rule has, under the host `_` (`--metrics-per-undefined-host`).
     pub metrics_per_undefined_host: bool,
+    /// Where the ports of TCP and UDP services are opened; empty is every address.
+    pub stream_addresses: Vec<IpAddr>,
 }
 
 /// Shared by the controller and all workers.
@@ -34,6 +38,9 @@ pub struct Handle {
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) access_log: LogEnds,
     pub(super) draining: watch::Sender<bool>,
+    /// Told of every install, and of upstreams that get their first endpoint or lose their last one.
+    pub(super) changes: Changes,
+    pub(super) ports: Ports,
     /// A new connection may be refused keep-alive before the listeners close.
     pub(super) stopping: AtomicBool,
     installed: Mutex<Installed>,
@@ -45,11 +52,13 @@ struct Installed {
     upstreams: HashMap<UpstreamKey, Arc<UpstreamState>>,
     client_tls: HashMap<Arc<UpstreamTls>, Arc<ClientTls>>,
     generation: u64,
+    changes: Changes,
 }
 
 impl Handle {
     pub fn new(options: ProxyOptions, telemetry: Arc<Telemetry>, access_log: LogEnds) -> Arc<Self> {
         let live = Arc::new(ArcSwap::from_pointee(Live::empty()));
+        let changes = Changes::new(());
         Arc::new(Self {
             tls: tls::Acceptor::new(&live),
             live,
@@ -57,8 +66,10 @@ impl Handle {
             telemetry,
             access_log,
             draining: watch::Sender::new(false),
+            ports: Ports::default(),
             stopping: AtomicBool::new(false),
-            installed: Mutex::default(),
+            installed: Mutex::new(Installed { changes: changes.clone(), ..Installed::default() }),
+            changes,
         })
     }
 
@@ -85,6 +96,7 @@ impl Handle {
         let generation = installed.generation;
         let live = Arc::new(Live { table: Arc::new(table), upstreams, client_tls, metrics, generation });
         self.live.store(Arc::clone(&live));
+        self.changes.send_replace(());
         self.telemetry.requests.retain(&live.metrics);
         live
     }
@@ -174,7 +186,8 @@ impl Installed {
             None => (None, Vec::new()),
         };
         let Some(state) = self.upstreams.get(key).filter(|state| state.name == name) else {
-            return Arc::new(UpstreamState { key: key.clone(), name, endpoints: ArcSwap::from_pointee(list) });
+            let endpoints = Endpoints::new(list, &self.changes);
+            return Arc::new(UpstreamState { key: key.clone(), name, endpoints });
         };
         if name.is_none() && **state.endpoints.load() != list {
             state.endpoints.store(Arc::new(list));

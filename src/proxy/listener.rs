@@ -1,7 +1,7 @@
 //! Sockets to accept on: one for each worker and address, sharing the port.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -64,28 +64,59 @@ pub fn bind(addresses: &[IpAddr], port: u16) -> io::Result<Vec<TcpListener>> {
 }
 
 fn bind_all(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<TcpListener>)> {
-    let named = |address: SocketAddr, error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
-    let free = |address: SocketAddr| check_free(address).and_then(|()| listen(address));
-    let first = match free(address) {
-        // A host without IPv6 still has every address.
-        Err(error) if error.kind() != io::ErrorKind::AddrInUse && address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
-            let v4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port());
-            free(v4).map_err(|error| named(v4, error))?
-        }
-        other => other.map_err(|error| named(address, error))?,
-    };
+    let first = with_fallback(address, |address| check_free(address, Protocol::TCP).and_then(|()| listen(address)))?;
     // With port 0 the others take the port that the first was given.
     let actual = first.local_addr()?;
     let mut sockets = vec![first];
     for _ in 1..workers {
-        sockets.push(listen(actual).map_err(|error| named(actual, error))?);
+        sockets.push(listen(actual).map_err(|error| named(actual, &error))?);
     }
     Ok((actual, sockets))
 }
 
+fn named(address: SocketAddr, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{address}: {error}"))
+}
+
+/// A host without IPv6 still has every address. Errors name the one that was tried last.
+fn with_fallback<T>(address: SocketAddr, open: impl Fn(SocketAddr) -> io::Result<T>) -> io::Result<T> {
+    match open(address) {
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse && address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+            let v4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port());
+            open(v4).map_err(|error| named(v4, &error))
+        }
+        other => other.map_err(|error| named(address, &error)),
+    }
+}
+
+/// A socket of one worker for a TCP port. Unless another worker of this process is there already, the port must be
+/// free. Errors name the address.
+pub(super) fn bind_tcp(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
+    with_fallback(address, |address| {
+        if !shared {
+            check_free(address, Protocol::TCP)?;
+        }
+        listen(address)
+    })
+}
+
+/// The same for a UDP port.
+pub(super) fn bind_udp(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
+    with_fallback(address, |address| {
+        if !shared {
+            check_free(address, Protocol::UDP)?;
+        }
+        let socket = socket(address, Protocol::UDP)?;
+        socket.set_reuse_port(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        Ok(socket.into())
+    })
+}
+
 /// A socket whose port this process's other workers may share.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = socket(address)?;
+    let socket = socket(address, Protocol::TCP)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -94,16 +125,18 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Whether a port is free. Sharing would let a second proxy take half of the first one's connections unnoticed.
-fn check_free(address: SocketAddr) -> io::Result<()> {
-    socket(address)?.bind(&address.into())
+fn check_free(address: SocketAddr, protocol: Protocol) -> io::Result<()> {
+    socket(address, protocol)?.bind(&address.into())
 }
 
-fn socket(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+fn socket(address: SocketAddr, protocol: Protocol) -> io::Result<Socket> {
+    let kind = if protocol == Protocol::UDP { Type::DGRAM } else { Type::STREAM };
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     if address.is_ipv6() {
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
-    socket.set_reuse_address(true)?;
+    // For UDP it would let anybody share the port.
+    socket.set_reuse_address(protocol == Protocol::TCP)?;
     Ok(socket)
 }
 

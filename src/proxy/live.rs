@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
+use tokio::sync::watch;
 
 use super::upstream::tls::ClientTls;
 use crate::table::{DnsName, Endpoint, RoutingTable, UpstreamKey};
@@ -14,7 +15,35 @@ pub struct UpstreamState {
     pub key: UpstreamKey,
     /// Set when the endpoints are what a DNS name resolves to.
     pub name: Option<DnsName>,
-    pub endpoints: ArcSwap<Vec<Endpoint>>,
+    pub endpoints: Endpoints,
+}
+
+/// The endpoints in force. Who follows a [`Changes`] is told when there are some for the first time, and when there are
+/// none any more: ports of TCP and UDP services open and close with that.
+#[derive(Debug)]
+pub struct Endpoints {
+    list: ArcSwap<Vec<Endpoint>>,
+    changes: Changes,
+}
+
+/// Wakes who follows the ports that are to be open.
+pub type Changes = watch::Sender<()>;
+
+impl Endpoints {
+    pub fn new(list: Vec<Endpoint>, changes: &Changes) -> Self {
+        Self { list: ArcSwap::from_pointee(list), changes: changes.clone() }
+    }
+
+    pub fn load(&self) -> Guard<Arc<Vec<Endpoint>>> {
+        self.list.load()
+    }
+
+    pub fn store(&self, list: Arc<Vec<Endpoint>>) {
+        let is_empty = list.is_empty();
+        if self.list.swap(list).is_empty() != is_empty {
+            self.changes.send_replace(());
+        }
+    }
 }
 
 /// A table and what lives beside it, index by index.

@@ -11,6 +11,7 @@ mod exchange;
 mod forward;
 mod handle;
 mod io;
+mod l4;
 mod listener;
 mod live;
 mod phases;

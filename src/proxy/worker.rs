@@ -16,6 +16,7 @@ use tokio::task::{LocalSet, spawn_local};
 use super::access_log::WorkerLog;
 use super::connection::{self, Client, Spoken};
 use super::handle::Handle;
+use super::l4;
 use super::listener::Sockets;
 use super::live::Live;
 use super::timer::{TICK, Timers};
@@ -77,6 +78,7 @@ pub struct Worker {
     pub metrics: WorkerMetrics,
     pub log: WorkerLog,
     pub clock: RefCell<ClockText>,
+    pub(super) l4: l4::Local,
     cache: RefCell<Cache<Arc<ArcSwap<Live>>, Arc<Live>>>,
     local: RefCell<Rc<LocalLive>>,
     draining: Cell<bool>,
@@ -96,6 +98,7 @@ impl Worker {
             metrics: handle.telemetry.requests.worker(),
             log: handle.access_log.worker(),
             clock: RefCell::new(ClockText::now()),
+            l4: l4::Local::default(),
             cache: RefCell::new(cache),
             local: RefCell::new(Rc::new(LocalLive::new(live))),
             draining: Cell::new(false),
@@ -168,11 +171,13 @@ async fn run(handle: Arc<Handle>, sockets: Sockets) {
             }
         }
     }
+    let streams = spawn_local(l4::follow(Rc::clone(&worker)));
     let ticking = spawn_local(tick(Rc::clone(&worker)));
     // The sender lives as long as the handle, which the worker holds.
     let _ = draining.wait_for(|draining| *draining).await;
-    accepting.iter().for_each(tokio::task::JoinHandle::abort);
+    // What closes a port looks at it.
     worker.draining.set(true);
+    accepting.iter().chain([&streams]).for_each(tokio::task::JoinHandle::abort);
     worker.timers.wake_all();
     let limit = worker.live().table().global.shutdown_timeout;
     let until = tokio::time::Instant::now() + limit;
@@ -181,6 +186,7 @@ async fn run(handle: Arc<Handle>, sockets: Sockets) {
         tokio::time::sleep(TICK).await;
     }
     ticking.abort();
+    worker.l4.close();
     worker.log.flush();
 }
 

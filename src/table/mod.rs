@@ -7,6 +7,7 @@ pub mod certificate;
 pub mod endpoint;
 pub mod host;
 pub mod path;
+pub mod stream;
 pub mod text;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub use certificate::{Certificate, CertificateTable};
 pub use endpoint::{DnsName, Endpoint, EndpointSet};
 pub use host::HostTable;
 pub use path::{Found, PathTable};
+pub use stream::{Protocol, StreamListener};
 
 /// Index of a route, an upstream or a virtual host in its table's list.
 pub type Index = u32;
@@ -119,6 +121,8 @@ pub struct RoutingTable {
     pub upstreams: Vec<Upstream>,
     pub upstream_tls: Vec<Arc<UpstreamTls>>,
     pub certificates: CertificateTable,
+    /// Sorted by protocol and port, each pair once.
+    pub streams: Vec<StreamListener>,
     pub global: GlobalPolicy,
 }
 
@@ -129,6 +133,12 @@ impl RoutingTable {
 
     pub fn upstream(&self, index: Index) -> Option<&Upstream> {
         self.upstreams.get(index as usize)
+    }
+
+    /// The TCP or UDP service of a port.
+    pub fn stream(&self, protocol: Protocol, port: u16) -> Option<&StreamListener> {
+        let at = self.streams.binary_search_by_key(&(protocol, port), |s| (s.protocol, s.port)).ok()?;
+        self.streams.get(at)
     }
 
     /// The virtual host for a lower-case name without port; the default server when none has it.

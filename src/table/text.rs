@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{DnsName, EndpointSet, Route, RoutingTable, Target, UpstreamKey, VirtualHost};
+use super::{DnsName, EndpointSet, Route, RoutingTable, Target, Upstream, UpstreamKey, VirtualHost};
 use crate::policy::RoutePolicy;
 use crate::policy::https_redirect::Mode;
 use crate::policy::retry::RetryPolicy;
@@ -18,6 +18,16 @@ pub fn render(table: &RoutingTable, endpoints: &BTreeMap<UpstreamKey, EndpointSe
     for (host, certificate) in table.certificates.entries() {
         let from = if certificate.secret.is_empty() { "generated" } else { &*certificate.secret };
         let _ = writeln!(out, "certificate {host}: {from}");
+    }
+    for stream in &table.streams {
+        let _ = write!(out, "{} {}", stream.protocol.lower(), stream.port);
+        if stream.accept_proxy {
+            out.push_str(" accept-proxy");
+        }
+        if let Some(Upstream { key, .. }) = table.upstream(stream.upstream) {
+            let _ = write!(out, " -> {}/{}:{}", key.namespace, key.service, key.port);
+        }
+        out.push_str(if stream.send_proxy { " send-proxy\n" } else { "\n" });
     }
     for upstream in &table.upstreams {
         let key = &upstream.key;

@@ -91,6 +91,8 @@ fn options(flags: &[String]) -> Options {
             "annotations-prefix" => value.clone_into(&mut options.annotations.prefix),
             "enable-annotation-validation" => options.annotations.validate = value != "false",
             "configmap" => options.config_map = object(value),
+            "tcp-services-configmap" => options.tcp_services = object(value),
+            "udp-services-configmap" => options.udp_services = object(value),
             "default-ssl-certificate" => options.default_certificate = object(value),
             "default-backend-service" => options.default_backend = object(value),
             _ => panic!("no flag: {flag}"),

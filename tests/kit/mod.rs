@@ -20,6 +20,7 @@ pub mod h2;
 pub mod manifests;
 pub mod proxy;
 pub mod raw;
+pub mod stream;
 pub mod upstream;
 pub mod websocket;
 pub mod wire;

@@ -8,6 +8,7 @@ use crate::compile::annotations::row::settings;
 use crate::compile::annotations::value::{
     BufferSize, CommaList, HttpVersion, NextUpstream, NginxTime, OnOff, RedirectCode, Seconds, Size,
 };
+use crate::policy::stream_log::StreamFormat;
 
 const LATER: &str = "not in this version yet";
 const NGINX: &str = "there is no nginx here to tune";
@@ -300,7 +301,7 @@ settings! {
         /// Switches the access log of http off.
         "disable-http-access-log" { "true or false" } = "false" Ignored(LATER);
         /// Switches the access log of TCP and UDP off.
-        "disable-stream-access-log" { "true or false" } = "false" Ignored(LATER);
+        "disable-stream-access-log" { disable_stream_access_log: bool } = "false" Full;
         /// Logs requests that no Ingress matched.
         "enable-access-log-for-default-backend" { enable_access_log_for_default_backend: bool } = "false" Full;
         /// Logs the questions of external authentication.
@@ -318,8 +319,8 @@ settings! {
         /// Does not escape variables in the access log.
         "log-format-escape-none" { "true or false" } = "false" Ignored(LATER);
         /// Format of the access log of TCP and UDP.
-        "log-format-stream" { "text" } = "\
-            [$remote_addr] [$time_local] $protocol $status $bytes_sent $bytes_received $session_time" Ignored(LATER);
+        "log-format-stream" { log_format_stream: StreamFormat } = "\
+            [$remote_addr] [$time_local] $protocol $status $bytes_sent $bytes_received $session_time" Full;
         /// Format of the access log, with nginx variables.
         "log-format-upstream" { log_format_upstream: String } = "\
             $remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \
@@ -421,15 +422,15 @@ settings! {
     }
     "TCP and UDP" {
         /// Tries the next endpoint of a TCP or UDP service.
-        "proxy-stream-next-upstream" { "true or false" } = "true" Ignored(LATER);
+        "proxy-stream-next-upstream" { proxy_stream_next_upstream: bool } = "true" Full;
         /// Time limit for that.
-        "proxy-stream-next-upstream-timeout" { "text" } = "600s" Ignored(LATER);
+        "proxy-stream-next-upstream-timeout" { proxy_stream_next_upstream_timeout: NginxTime } = "600s" Full;
         /// Limit of attempts.
-        "proxy-stream-next-upstream-tries" { "a whole number" } = "3" Ignored(LATER);
+        "proxy-stream-next-upstream-tries" { proxy_stream_next_upstream_tries: u32 } = "3" Full;
         /// Datagrams that answer one.
-        "proxy-stream-responses" { "a whole number" } = "1" Ignored(LATER);
+        "proxy-stream-responses" { proxy_stream_responses: u32 } = "1" Full;
         /// Longest silence of a TCP or UDP session.
-        "proxy-stream-timeout" { "text" } = "600s" Ignored(LATER);
+        "proxy-stream-timeout" { proxy_stream_timeout: NginxTime } = "600s" Full;
     }
     "ModSecurity" {
         /// Switches ModSecurity on.

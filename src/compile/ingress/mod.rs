@@ -77,6 +77,7 @@ pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output
         upstreams,
         upstream_tls,
         certificates: certificates.table,
+        streams: Vec::new(),
         global: input.settings.global.clone(),
     };
     Output { table, endpoints, sources }

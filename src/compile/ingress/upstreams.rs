@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::servers::DEFAULT_SERVER;
 use super::{Input, Owned};
-use crate::compile::endpoints::{Endpoints, Plan, SliceIndex, Source};
+use crate::compile::endpoints::{Endpoints, Owner, Plan, PortLookup, SliceIndex, Source};
 use crate::compile::intern::Interner;
 use crate::snapshot::{Ingress, IngressServiceBackend, ObjectKey};
 use crate::table::{Index, Target, Upstream, UpstreamKey};
@@ -71,6 +71,7 @@ impl<'a> Upstreams<'a> {
         let plan = Plan {
             service: service.clone(),
             port,
+            lookup: PortLookup::Backend,
             cluster_ip: false,
             external_name: self.input.options.external_names,
         };
@@ -97,6 +98,7 @@ impl<'a> Upstreams<'a> {
         let plan = Plan {
             service: ObjectKey { namespace, name: backend.name.clone() },
             port: port.clone(),
+            lookup: PortLookup::Backend,
             cluster_ip,
             external_name: self.input.options.external_names,
         };
@@ -115,7 +117,7 @@ impl<'a> Upstreams<'a> {
     ) -> Target {
         let index = Index::try_from(self.list.len()).unwrap_or(Index::MAX);
         self.index.insert(key.clone(), index);
-        self.sources.push(Source { plan, owner: first });
+        self.sources.push(Source { plan, owner: first.map(Owner::Ingress) });
         self.list.push(Upstream { key, name, is_default_backend });
         Target::Upstream(index)
     }

@@ -57,7 +57,7 @@ fn key() -> UpstreamKey {
 fn handle() -> Arc<Handle> {
     let telemetry = Arc::new(Telemetry::new(Identity::default(), RequestOptions::default()).unwrap());
     let log = AccessLog::start(Box::new(std::io::sink()), telemetry.controller.access_log_dropped()).unwrap();
-    let options = ProxyOptions { https_port: 443, metrics_per_undefined_host: false };
+    let options = ProxyOptions { https_port: 443, metrics_per_undefined_host: false, stream_addresses: Vec::new() };
     Handle::new(options, telemetry, log.ends())
 }
 

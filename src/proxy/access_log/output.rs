@@ -137,8 +137,13 @@ pub struct WorkerLog {
 impl WorkerLog {
     /// Appends the line of one request; never waits.
     pub fn log(&self, format: &Format, record: &Record<'_>) {
+        self.line(|out| format.write(record, out));
+    }
+
+    /// Appends a line that `write` writes without its end; never waits.
+    pub fn line(&self, write: impl FnOnce(&mut Vec<u8>)) {
         let mut buffer = self.buffer.borrow_mut();
-        format.write(record, &mut buffer.bytes);
+        write(&mut buffer.bytes);
         buffer.bytes.push(b'\n');
         buffer.lines += 1;
         if buffer.bytes.len() >= CHUNK_BYTES {

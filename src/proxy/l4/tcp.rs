@@ -1,0 +1,157 @@
+//! TCP services: a connection to an endpoint for each of the client's, PROXY headers in and out.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::spawn_local;
+
+use super::log::Session;
+use super::ports::Held;
+use super::proxy_protocol::{self, MAX_HEADER};
+use super::relay;
+use crate::policy::stream::StreamPolicy;
+use crate::proxy::live::UpstreamState;
+use crate::proxy::timer::within;
+use crate::proxy::upstream::balance;
+use crate::proxy::worker::{LocalLive, Worker};
+use crate::table::{Protocol, StreamListener};
+
+/// For one endpoint to take a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+/// For a client's PROXY header to be there whole.
+const HEADER: Duration = Duration::from_secs(5);
+
+/// Accepts until it is dropped, which closes the port; what was accepted goes on.
+pub async fn accept(worker: Rc<Worker>, listener: TcpListener, port: u16, held: Held) {
+    // In this order they are dropped: the port is given back when it is closed.
+    let (_held, listener) = (held, listener);
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => {
+                // Counted from now, so that a drain waits for a connection that has not been polled yet.
+                let tracked = worker.track();
+                let serving = serve(Rc::clone(&worker), stream, address, port);
+                spawn_local(async move {
+                    serving.await;
+                    drop(tracked);
+                });
+            }
+            // Out of descriptors or memory: what is open goes on, new ones wait until something was closed.
+            Err(error) => {
+                tracing::warn!(%error, port, "accepting failed");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn serve(worker: Rc<Worker>, client: TcpStream, address: SocketAddr, port: u16) {
+    let live = worker.live();
+    let Some((listener, upstream)) = super::listener(&live, Protocol::Tcp, port) else { return };
+    let policy = live.table().global.streams.clone();
+    let source = canonical(address);
+    let mut session = Session::begin(&worker, &live, &listener, source);
+    let _ = client.set_nodelay(true);
+    let own = client.local_addr().map_or(source, canonical);
+    let (ends, early) = match accept_header(&worker, &client, &listener).await {
+        Ok((header, early)) => (header.unwrap_or((source, own)), early),
+        Err(error) => {
+            tracing::debug!(client = %address, port, %error, "no PROXY header came");
+            session.status(400);
+            return;
+        }
+    };
+    session.client(ends.0);
+    let Some(connection) = connect(&live, &listener, &upstream, &policy, &session).await else {
+        session.status(502);
+        return;
+    };
+    // The table may be long gone before the connection is.
+    drop((live, upstream));
+    let mut first = Vec::new();
+    if listener.send_proxy {
+        first.extend(proxy_protocol::version1_line(ends.0, ends.1).into_bytes());
+    }
+    let header = first.len();
+    first.extend(early);
+    let sent = within(&worker.timers, policy.idle, relay::write_all(&connection, &first, |_| {})).await;
+    if !matches!(sent, Some(Ok(()))) {
+        session.status(502);
+        return;
+    }
+    session.counts.up.set(first.len().saturating_sub(header) as u64);
+    relay::relay(&worker, client, connection, policy.idle, &session.counts).await;
+}
+
+/// Source and destination that a header gave, and the client's own bytes that came with it.
+type Accepted = (Option<(SocketAddr, SocketAddr)>, Vec<u8>);
+
+async fn accept_header(worker: &Rc<Worker>, client: &TcpStream, listener: &StreamListener) -> io::Result<Accepted> {
+    if !listener.accept_proxy {
+        return Ok((None, Vec::new()));
+    }
+    let read = within(&worker.timers, HEADER, read_header(client)).await;
+    read.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
+}
+
+async fn read_header(client: &TcpStream) -> io::Result<Accepted> {
+    let mut bytes = Vec::with_capacity(256);
+    loop {
+        client.readable().await?;
+        let room = MAX_HEADER.saturating_sub(bytes.len());
+        let mut chunk = [0; 512];
+        let chunk = chunk.get_mut(..room.min(512)).unwrap_or_default();
+        match client.try_read(chunk) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => bytes.extend_from_slice(chunk.get(..read).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            Err(error) => return Err(error),
+        }
+        if let Some(header) = proxy_protocol::parse(&bytes).map_err(io::Error::other)? {
+            return Ok((header.addresses, bytes.split_off(header.length.min(bytes.len()))));
+        }
+    }
+}
+
+/// Connects to an endpoint, or to the next one, as often as the settings say.
+async fn connect(
+    live: &LocalLive,
+    listener: &StreamListener,
+    upstream: &Arc<UpstreamState>,
+    policy: &StreamPolicy,
+    session: &Session,
+) -> Option<TcpStream> {
+    let worker = session.worker();
+    let began = worker.timers.now();
+    let mut tried = Vec::new();
+    loop {
+        let endpoints = Arc::clone(&upstream.endpoints.load());
+        let position = live.next(listener.upstream, || worker.random() as u32);
+        let address = balance::pick(&endpoints, position, |address| tried.contains(&address))?;
+        session.endpoint(address);
+        let error = match within(&worker.timers, CONNECT, TcpStream::connect(address)).await {
+            Some(Ok(stream)) => {
+                let _ = stream.set_nodelay(true);
+                return Some(stream);
+            }
+            Some(Err(error)) => error.to_string(),
+            None => "it took too long".to_owned(),
+        };
+        tracing::warn!(port = listener.port, endpoint = %address, %error, "a TCP service's endpoint cannot be reached");
+        tried.push(address);
+        let attempts = u32::try_from(tried.len()).unwrap_or(u32::MAX);
+        let elapsed = worker.timers.now().saturating_duration_since(began);
+        if !policy.again(attempts, elapsed, endpoints.len()) {
+            return None;
+        }
+    }
+}
+
+/// One socket may take both families; a client of IPv4 is one.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
