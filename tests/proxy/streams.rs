@@ -122,6 +122,8 @@ fn ports_are_open_while_there_are_endpoints() {
         wait_closed(port);
         assert_eq!(exchange(open, b"on"), b"on");
     }
+    let tables = proxy.stderr().iter().filter(|line| line.contains("table in force")).count();
+    assert_eq!(tables, 1, "endpoints alone are no new table");
 }
 
 #[test]

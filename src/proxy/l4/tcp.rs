@@ -84,6 +84,7 @@ async fn serve(worker: Rc<Worker>, client: TcpStream, address: SocketAddr, port:
         return;
     }
     session.counts.up.set(first.len().saturating_sub(header) as u64);
+    drop(first);
     relay::relay(&worker, client, connection, policy.idle, &session.counts).await;
 }
 
