@@ -140,6 +140,7 @@ fn scope(config: &Config) -> Scope {
         (Kind::ConfigMap, &config.udp_services_configmap),
         (Kind::Secret, &config.default_ssl_certificate),
         (Kind::Service, &config.default_backend_service),
+        (Kind::EndpointSlice, &config.default_backend_service),
         (Kind::Service, &config.publish_service),
     ];
     Scope {

@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use crate::kit::cluster::{self, tools};
+
 /// The version that capabilities are taken from; a helm without a release's build flags would claim an old one.
 const KUBERNETES: &str = "1.33.0";
 /// Release and namespace of every rendering.
@@ -25,16 +27,19 @@ pub fn read(path: impl AsRef<Path>) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The helm binary: `HELM`, or `helm` of the path. Without one there is nothing to test with: loudly nothing on a
-/// developer's machine, a failure where `CI` is set.
+/// The helm binary: `HELM`, or the one that is built from the Go module in tests/cluster.
 pub fn helm() -> Option<PathBuf> {
-    let named = std::env::var_os("HELM").map_or_else(|| PathBuf::from("helm"), PathBuf::from);
-    if Command::new(&named).arg("version").output().is_ok_and(|o| o.status.success()) {
-        return Some(named);
-    }
-    assert!(std::env::var_os("CI").is_none(), "no helm: set HELM to its binary");
-    eprintln!("!!! NOT TESTED: there is no helm, set HELM to its binary");
-    None
+    std::env::var_os("HELM").map(PathBuf::from).or_else(|| tool("helm"))
+}
+
+/// A program that is built from the Go module in tests/cluster. Without it there is nothing to test with: loudly nothing
+/// on a developer's machine, a failure where `CI` is set.
+pub fn tool(name: &str) -> Option<PathBuf> {
+    let built = tools::programs().and_then(|programs| match programs.path(name) {
+        program if program.is_file() => Ok(program),
+        _ => Err("only etcd and an API server are there".to_owned()),
+    });
+    built.map_or_else(|reason| cluster::skip(format!("{name}: {reason}")), Some)
 }
 
 /// The documents of a YAML text, those that hold nothing left out.

@@ -156,8 +156,9 @@ impl Writer {
         }
         if let Some(own) = &self.settings.own {
             match timeout(ANSWER, own.has_others(&self.client)).await {
-                Ok(Ok(false)) => {}
-                Ok(Ok(true)) => return tracing::info!("the status stays: other replicas run"),
+                Ok(Ok(Some(false))) => {}
+                Ok(Ok(Some(true))) => return tracing::info!("the status stays: other replicas run"),
+                Ok(Ok(None)) => return tracing::info!("the status stays: this is no Pod, other replicas may run"),
                 Ok(Err(error)) => return tracing::warn!(%error, "the status stays: nothing is known of other replicas"),
                 Err(_) => return tracing::warn!("the status stays: no answer about other replicas"),
             }

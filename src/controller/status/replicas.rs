@@ -21,31 +21,33 @@ pub struct Own {
 }
 
 impl Own {
-    /// The Pods with this one's labels, itself included.
-    async fn replicas(&self, client: &Client) -> kube::Result<Vec<Pod>> {
+    /// The Pods with this one's labels, itself included; `None` if this is no Pod.
+    async fn replicas(&self, client: &Client) -> kube::Result<Option<Vec<Pod>>> {
         let pods: Api<Pod> = Api::namespaced(client.clone(), &self.namespace);
-        let own = pods.get(&self.name).await?;
+        // By a list of one, so that no role has to grant `get` besides.
+        let own = pods.list(&ListParams::default().fields(&format!("metadata.name={}", self.name))).await?;
+        let Some(own) = own.items.into_iter().next() else { return Ok(None) };
         let labels: BTreeMap<_, _> = own.metadata.labels.unwrap_or_default();
         let selector: Vec<String> = labels
             .iter()
             .filter(|(key, _)| !GENERATIONS.contains(&key.as_str()))
             .map(|(key, value)| format!("{key}={value}"))
             .collect();
-        Ok(pods.list(&ListParams::default().labels(&selector.join(","))).await?.items)
+        Ok(Some(pods.list(&ListParams::default().labels(&selector.join(","))).await?.items))
     }
 
-    /// Whether another replica runs and is not about to end.
-    pub async fn has_others(&self, client: &Client) -> kube::Result<bool> {
-        let others = self.replicas(client).await?;
-        Ok(others.iter().any(|pod| {
+    /// Whether another replica runs and is not about to end; `None` if this is no Pod.
+    pub async fn has_others(&self, client: &Client) -> kube::Result<Option<bool>> {
+        let Some(others) = self.replicas(client).await? else { return Ok(None) };
+        Ok(Some(others.iter().any(|pod| {
             let running = pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running");
             running && pod.metadata.deletion_timestamp.is_none() && pod.metadata.name.as_deref() != Some(&self.name)
-        }))
+        })))
     }
 
     /// The addresses of the nodes that run replicas: external ones, internal where there is none or it is asked for.
     pub async fn nodes(&self, client: &Client, internal: bool) -> kube::Result<Vec<LoadBalancerIngress>> {
-        let replicas = self.replicas(client).await?;
+        let replicas = self.replicas(client).await?.unwrap_or_default();
         let running = replicas.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
         let names: BTreeSet<String> = running.filter_map(|pod| pod.spec.as_ref()?.node_name.clone()).collect();
         let nodes: Api<Node> = Api::all(client.clone());

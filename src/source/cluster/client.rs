@@ -49,6 +49,8 @@ pub async fn connect(access: &Access) -> Result<Client, AccessError> {
     if let Some(path) = &access.authority {
         config.root_cert = Some(certificates(path)?);
     }
+    let agent = http::HeaderValue::from_static(concat!("portcullis/", env!("CARGO_PKG_VERSION")));
+    config.headers.push((http::header::USER_AGENT, agent));
     config.read_timeout = Some(READ_TIMEOUT);
     config.reset_reader_on_write = true;
     Client::try_from(config).map_err(|error| AccessError::Client(Box::new(error)))

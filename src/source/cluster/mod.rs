@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use backon::BackoffBuilder as _;
 use kube::Client;
+use kube::api::ListParams;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -116,11 +117,11 @@ impl Cluster {
             self.watch::<EndpointSlice>(Watching::Kind(Kind::EndpointSlice), part);
         }
         self.watch::<IngressClass>(Watching::Kind(Kind::IngressClass), Part::default());
-        for service in self.scope.services_elsewhere() {
-            self.watch::<Service>(Watching::Kind(Kind::Service), Part::named(&*service.namespace, &service.name));
-            let labels = format!("kubernetes.io/service-name={}", service.name);
-            let slices = Part::labelled(Some(&service.namespace), labels);
-            self.watch::<EndpointSlice>(Watching::Kind(Kind::EndpointSlice), slices);
+        for part in self.scope.services_elsewhere() {
+            self.watch::<Service>(Watching::Kind(Kind::Service), part);
+        }
+        for part in self.scope.slices_elsewhere() {
+            self.watch::<EndpointSlice>(Watching::Kind(Kind::EndpointSlice), part);
         }
         if let Some(selector) = self.scope.namespace_selector.clone() {
             self.watch::<kind::Namespace>(Watching::Namespaces, Part::labelled(None, selector));
@@ -266,7 +267,9 @@ async fn question(client: Client, kind: Kind, key: ObjectKey, free: Arc<Semaphor
     }
 }
 
+/// By a list of one, so that no role has to grant `get` besides.
 async fn get<T: Watch>(client: &Client, key: &ObjectKey) -> kube::Result<Option<Item>> {
     let api = watch::api::<T>(client.clone(), Some(&key.namespace));
-    Ok(api.get_opt(&key.name).await?.map(|object| object.item))
+    let list = api.list(&ListParams::default().fields(&format!("metadata.name={}", key.name))).await?;
+    Ok(list.items.into_iter().next().map(|object| object.item))
 }

@@ -38,8 +38,15 @@ impl Scope {
         self.named.iter().filter(move |(k, key)| *k == kind && !watched(key)).map(|(_, key)| key)
     }
 
-    pub(super) fn services_elsewhere(&self) -> Vec<ObjectKey> {
-        self.elsewhere(Kind::Service).cloned().collect()
+    pub(super) fn services_elsewhere(&self) -> Vec<Part> {
+        self.elsewhere(Kind::Service).map(|key| Part::named(&*key.namespace, &key.name)).collect()
+    }
+
+    /// An EndpointSlice is named by its Service.
+    pub(super) fn slices_elsewhere(&self) -> Vec<Part> {
+        let of =
+            |key: &ObjectKey| Part::labelled(Some(&key.namespace), format!("kubernetes.io/service-name={}", key.name));
+        self.elsewhere(Kind::EndpointSlice).map(of).collect()
     }
 
     pub(super) fn config_maps(&self) -> Vec<Part> {

@@ -89,7 +89,7 @@ fn start(options: &Options) -> Result<Cluster, String> {
 }
 
 /// Says why a test does not run; not by a macro, whose output the test runner keeps to itself. In CI the test fails.
-fn skip<T>(reason: String) -> Option<T> {
+pub fn skip<T>(reason: String) -> Option<T> {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let text = format!(
         "\n!!! NOT TESTED: {test} needs a Kubernetes cluster that cannot run here.\n!!! {reason}\n\

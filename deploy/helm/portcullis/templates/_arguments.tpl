@@ -45,6 +45,7 @@
 {{- if eq (include "portcullis.webhook.selfManaged" .) "true" }}
 - --validating-webhook-configuration={{ include "portcullis.admissionWebhooks.fullname" . }}
 - --validating-webhook-secret=$(POD_NAMESPACE)/{{ include "portcullis.admissionWebhooks.fullname" . }}
+- --validating-webhook-service=$(POD_NAMESPACE)/{{ include "portcullis.controller.fullname" . }}-admission
 {{- else }}
 - --validating-webhook-certificate={{ $hook.certificate }}
 - --validating-webhook-key={{ $hook.key }}

@@ -22,13 +22,13 @@ and, when it keeps its own certificate, that Secret and its webhook's caBundle. 
 {{- if eq (include "portcullis.writesStatus" .) "true" }}
 - apiGroups: [networking.k8s.io]
   resources: [ingresses/status]
-  verbs: [update, patch]
+  verbs: [patch]
 {{- end }}
 {{ include "portcullis.rules.events" . }}
 {{- end -}}
 
 {{- define "portcullis.rules.events" -}}
-- apiGroups: ["", events.k8s.io]
+- apiGroups: [""]
   resources: [events]
   verbs: [create, patch]
 {{- end -}}
@@ -52,7 +52,7 @@ and, when it keeps its own certificate, that Secret and its webhook's caBundle. 
 {{- if eq (include "portcullis.readsNodes" .) "true" }}
 - apiGroups: [""]
   resources: [nodes]
-  verbs: [get, list]
+  verbs: [get]
 {{- end }}
 {{- end -}}
 
@@ -81,6 +81,11 @@ and, when it keeps its own certificate, that Secret and its webhook's caBundle. 
 - apiGroups: [""]
   resources: [configmaps, services]
   verbs: [list, watch]
+{{- if .Values.defaultBackend.enabled }}
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [list, watch]
+{{- end }}
 {{- end }}
 {{- end }}
 {{- if eq (include "portcullis.webhook.selfManaged" .) "true" }}
