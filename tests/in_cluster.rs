@@ -4,9 +4,19 @@
 
 mod kit;
 
+#[path = "in_cluster/churn.rs"]
+mod churn;
 #[path = "in_cluster/faults.rs"]
 mod faults;
 #[path = "in_cluster/kit_self.rs"]
 mod kit_self;
+#[path = "in_cluster/leader.rs"]
+mod leader;
+#[path = "in_cluster/outage.rs"]
+mod outage;
 #[path = "in_cluster/pods.rs"]
 mod pods;
+#[path = "in_cluster/serve.rs"]
+mod serve;
+#[path = "in_cluster/site.rs"]
+mod site;
