@@ -72,6 +72,28 @@ fn an_api_server_that_is_killed_comes_back_with_its_data() {
 }
 
 #[test]
+fn controllers_and_nodes_come_back() {
+    let Some(cluster) = one_node() else { return };
+    cluster.apply("default", &workload("web", 2));
+    let addresses = cluster.wait_for_endpoints("default", "web", 2);
+    cluster.command("controllers kill");
+    cluster.kubectl(["scale", "deployment/web", "--replicas=1"], "").ok();
+    for address in &addresses {
+        echo(address, "/nobody-scales");
+    }
+    cluster.command("controllers start");
+    cluster.wait_for_endpoints("default", "web", 1);
+    // Pods are the agent's processes: they end with it, and begin anew.
+    cluster.command("agent kill");
+    cluster.command("agent start");
+    cluster.wait_for("a Pod that answers", || {
+        let addresses = cluster.endpoints("default", "web");
+        let address = format!("{}:8080", addresses.first()?).parse().ok()?;
+        Raw::try_connect(address).ok().map(|mut raw| assert_eq!(raw.get("echo.test", "/").status, 200))
+    });
+}
+
+#[test]
 fn a_frozen_api_server_answers_when_it_is_thawed() {
     let Some(cluster) = one_node() else { return };
     let client = Client::of(&cluster);

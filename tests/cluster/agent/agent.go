@@ -35,6 +35,7 @@ type Agent struct {
 
 	mu       sync.Mutex
 	nextNode int
+	bound    map[types.UID]bool // Pods that a node is being found for, or was
 	pods     map[types.UID]*pod
 }
 
@@ -52,7 +53,7 @@ func Start(ctx context.Context, config *rest.Config, s *settings.Settings) (func
 	}
 	a := &Agent{
 		ctx: ctx, s: s, client: client, authority: authority,
-		addresses: newAddresses(s), spawner: newSpawner(), pods: map[types.UID]*pod{},
+		addresses: newAddresses(s), spawner: newSpawner(), bound: map[types.UID]bool{}, pods: map[types.UID]*pod{},
 	}
 	for i := range s.Nodes {
 		if err := a.register(i); err != nil {
@@ -103,8 +104,11 @@ func (a *Agent) gone(object any) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if object, ok := object.(*v1.Pod); ok && a.pods[object.UID] != nil {
-		a.pods[object.UID].kill()
+	if object, ok := object.(*v1.Pod); ok {
+		delete(a.bound, object.UID)
+		if p := a.pods[object.UID]; p != nil {
+			p.kill()
+		}
 	}
 }
 
@@ -123,16 +127,23 @@ func (a *Agent) end() {
 	}
 }
 
-// schedule binds a Pod to the next node, in turn.
+// schedule binds a Pod to the next node, in turn, unless that is under way.
 func (a *Agent) schedule(object *v1.Pod) {
 	other := object.Spec.SchedulerName != "" && object.Spec.SchedulerName != v1.DefaultSchedulerName
 	if object.DeletionTimestamp != nil || len(object.Spec.SchedulingGates) > 0 || other {
 		return
 	}
 	a.mu.Lock()
+	again := a.bound[object.UID]
+	a.bound[object.UID] = true
 	node := a.s.NodeName(a.nextNode % a.s.Nodes)
-	a.nextNode++
+	if !again {
+		a.nextNode++
+	}
 	a.mu.Unlock()
+	if again {
+		return
+	}
 	a.insist("scheduling "+object.Name, func() error {
 		err := a.client.CoreV1().Pods(object.Namespace).Bind(a.ctx, &v1.Binding{
 			ObjectMeta: metav1.ObjectMeta{Name: object.Name, Namespace: object.Namespace, UID: object.UID},

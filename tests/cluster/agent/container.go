@@ -81,6 +81,15 @@ func (c *container) set(change func()) {
 	c.pod.look()
 }
 
+// setIf changes the container while that command is the one that runs: its probes may end later than it.
+func (c *container) setIf(command *exec.Cmd, change func()) {
+	c.set(func() {
+		if c.command == command {
+			change()
+		}
+	})
+}
+
 // keep the container running, as long as `again` wants it for the exit code.
 func (c *container) keep(again func(code int32) bool) {
 	pause := firstPause
@@ -135,7 +144,7 @@ func (c *container) once() (int32, error) {
 	c.set(func() {
 		c.command, c.waiting, c.message, c.since, c.started, c.ready = command, "", "", metav1.Now(), false, false
 	})
-	go c.watch(ctx)
+	go c.watch(ctx, command)
 	err = command.Wait()
 	stop()
 	kill(command) // what it left behind

@@ -18,8 +18,7 @@ func (p *pod) report() error {
 	if same(&object.Status, want) {
 		return nil
 	}
-	// The UID makes the patch fail when the Pod was replaced by another of its name.
-	body, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": object.UID}, "status": want})
+	body, err := patch(object.UID, want)
 	if err != nil {
 		return err
 	}
@@ -33,6 +32,23 @@ func (p *pod) report() error {
 		p.latest = updated
 	}
 	return nil
+}
+
+// patch is a strategic merge. The UID makes it fail when the Pod was replaced by another of its name; addresses would be
+// added to those that a former agent gave, of which a Pod may have but one.
+func patch(uid types.UID, want *v1.PodStatus) ([]byte, error) {
+	text, err := json.Marshal(want)
+	if err != nil {
+		return nil, err
+	}
+	fields := map[string]any{}
+	if err := json.Unmarshal(text, &fields); err != nil {
+		return nil, err
+	}
+	if addresses, ok := fields["podIPs"].([]any); ok {
+		fields["podIPs"] = append([]any{map[string]any{"$patch": "replace"}}, addresses...)
+	}
+	return json.Marshal(map[string]any{"metadata": map[string]any{"uid": uid}, "status": fields})
 }
 
 // same says whether a status has all that is wanted. Conditions of others, such as readiness gates, do not matter.

@@ -39,9 +39,9 @@ func (f *Front) Set(words []string) error {
 	switch name {
 	case "pass", "stall":
 	case "cut":
-		f.mode.Store(next)
-		f.gate.shut(false)
 		f.refuse()
+		f.gate.shut(false)
+		f.mode.Store(next)
 		return nil
 	case "status":
 		if next.status, err = strconv.Atoi(value); err == nil && (next.status < 200 || next.status > 599) {

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -25,6 +26,7 @@ type process struct {
 	log   string
 	ready func(ctx context.Context) error // beyond the line on standard output; nil: that line is enough
 
+	asked   atomic.Bool // to end
 	mu      sync.Mutex
 	command *exec.Cmd
 	ended   chan struct{} // closed when the command has ended
@@ -82,8 +84,12 @@ func (p *process) start(ctx context.Context) error {
 	}
 	ended := make(chan struct{})
 	p.command, p.ended = command, ended
+	p.asked.Store(false)
 	go func() {
-		_ = command.Wait()
+		err := command.Wait()
+		if !p.asked.Load() {
+			fmt.Fprintf(os.Stderr, "testcluster: %s ended by itself: %v\n", p.name, err)
+		}
 		close(ended)
 	}()
 	if p.ready != nil {
@@ -138,6 +144,7 @@ func (p *process) signal(number syscall.Signal) error {
 
 // end it by a signal, by SIGKILL when that takes too long, and wait.
 func (p *process) end(number syscall.Signal, within time.Duration) error {
+	p.asked.Store(true)
 	if err := p.signal(number); err != nil {
 		return err
 	}
