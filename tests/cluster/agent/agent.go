@@ -34,7 +34,7 @@ type Agent struct {
 	spawner   *spawner
 
 	mu       sync.Mutex
-	nextNode int
+	nextNode map[string]int     // by namespace
 	bound    map[types.UID]bool // Pods that a node is being found for, or was
 	pods     map[types.UID]*pod
 }
@@ -53,7 +53,7 @@ func Start(ctx context.Context, config *rest.Config, s *settings.Settings) (func
 	}
 	a := &Agent{
 		ctx: ctx, s: s, client: client, authority: authority,
-		addresses: newAddresses(s), spawner: newSpawner(), bound: map[types.UID]bool{}, pods: map[types.UID]*pod{},
+		addresses: newAddresses(s), spawner: newSpawner(), nextNode: map[string]int{}, bound: map[types.UID]bool{}, pods: map[types.UID]*pod{},
 	}
 	for i := range s.Nodes {
 		if err := a.register(i); err != nil {
@@ -127,7 +127,7 @@ func (a *Agent) end() {
 	}
 }
 
-// schedule binds a Pod to the next node, in turn, unless that is under way.
+// schedule binds a Pod to the next node, in turn within its namespace, unless that is under way.
 func (a *Agent) schedule(object *v1.Pod) {
 	other := object.Spec.SchedulerName != "" && object.Spec.SchedulerName != v1.DefaultSchedulerName
 	if object.DeletionTimestamp != nil || len(object.Spec.SchedulingGates) > 0 || other {
@@ -136,9 +136,9 @@ func (a *Agent) schedule(object *v1.Pod) {
 	a.mu.Lock()
 	again := a.bound[object.UID]
 	a.bound[object.UID] = true
-	node := a.s.NodeName(a.nextNode % a.s.Nodes)
+	node := a.s.NodeName(a.nextNode[object.Namespace] % a.s.Nodes)
 	if !again {
-		a.nextNode++
+		a.nextNode[object.Namespace]++
 	}
 	a.mu.Unlock()
 	if again {
