@@ -34,7 +34,7 @@ use crate::compile::endpoints::{Endpoints, Source};
 use crate::compile::{self, Compiled, Memo, Options};
 use crate::proxy::{Handle, Live};
 use crate::snapshot::{ObjectKey, Snapshot};
-use crate::source::Update;
+use crate::source::{Change, Update};
 use crate::table::{RoutingTable, UpstreamKey};
 use crate::telemetry::Telemetry;
 use crate::telemetry::controller::CertificateLabels;
@@ -142,12 +142,17 @@ impl Controller {
 
     /// Puts an update in force, by the shortest way. Must run inside a tokio runtime, which resolves external names.
     pub fn update(&mut self, update: &Update) {
-        if update.change.routes {
+        let Change { routes, services, endpoints, status } = &update.change;
+        let is_served = |service: &ObjectKey| {
+            self.options.default_backend.as_ref() == Some(service)
+                || of_service(&self.sources, service).next().is_some()
+        };
+        if *routes || services.iter().any(is_served) {
             self.apply(update);
-        } else if !update.change.endpoints.is_empty() {
-            self.swap(&update.snapshot, &update.change.endpoints);
+            return;
         }
-        if update.change.status && !update.change.routes {
+        self.swap(&update.snapshot, endpoints);
+        if *status || !services.is_empty() {
             self.publish(&update.snapshot);
         }
     }

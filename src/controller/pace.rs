@@ -25,7 +25,7 @@ impl Pace {
     pub fn take(&mut self, update: &Update, take: impl FnOnce(&Update)) {
         let began = Instant::now();
         tokio::task::block_in_place(|| take(update));
-        if update.change.routes {
+        if update.change.compiles() {
             let end = Instant::now();
             self.not_before = Some(end + (end - began).min(LONGEST));
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::base::diagnostic::Diagnostic;
-use crate::snapshot::{EndpointSlice, ObjectKey, Snapshot};
+use crate::snapshot::{ObjectKey, Snapshot};
 use crate::source::Scan;
 
 /// A snapshot with what reading it had to say.
@@ -30,6 +30,8 @@ impl From<Scan> for Update {
 pub struct Change {
     /// Something that routes are compiled from, or a diagnostic.
     pub routes: bool,
+    /// Services: most of a cluster's have nothing to do with routes.
+    pub services: BTreeSet<ObjectKey>,
     /// The Services whose EndpointSlices changed.
     pub endpoints: BTreeSet<ObjectKey>,
     /// The status of an Ingress.
@@ -39,6 +41,11 @@ pub struct Change {
 impl Change {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether it may take a compile, and not endpoints alone.
+    pub fn compiles(&self) -> bool {
+        self.routes || !self.services.is_empty()
     }
 
     /// From one snapshot to the next.
@@ -56,32 +63,34 @@ impl Change {
         } = after;
         let routes = *ingresses != before.ingresses
             || *ingress_classes != before.ingress_classes
-            || *services != before.services
             || *secrets != before.secrets
             || *config_maps != before.config_maps
             || *class_source != before.class_source
             || *namespaces != before.namespaces;
-        let mut endpoints = BTreeSet::new();
-        touched(&before.endpoint_slices, endpoint_slices, &mut endpoints);
-        touched(endpoint_slices, &before.endpoint_slices, &mut endpoints);
-        Self { routes, endpoints, status: *ingress_status != before.ingress_status }
+        let services = differing(&before.services, services);
+        let slices = differing(&before.endpoint_slices, endpoint_slices);
+        let slices = slices.iter().flat_map(|key| [before.endpoint_slices.get(key), endpoint_slices.get(key)]);
+        let endpoints = slices.flatten().filter_map(|slice| slice.service_key()).collect();
+        Self { routes, services, endpoints, status: *ingress_status != before.ingress_status }
     }
 }
 
-type Slices = BTreeMap<ObjectKey, Arc<EndpointSlice>>;
-
-/// The Services of the slices of `these` that are not the same in `those`.
-fn touched(these: &Slices, those: &Slices, services: &mut BTreeSet<ObjectKey>) {
-    let same = |key, slice: &Arc<EndpointSlice>| {
-        those.get(key).is_some_and(|other| Arc::ptr_eq(other, slice) || other == slice)
+/// The keys of what is not the same in both.
+fn differing<T: PartialEq>(one: &Objects<T>, other: &Objects<T>) -> BTreeSet<ObjectKey> {
+    let in_first = |these: &Objects<T>, those: &Objects<T>| -> Vec<ObjectKey> {
+        let differs =
+            |key, object: &Arc<T>| those.get(key).is_none_or(|other| !Arc::ptr_eq(other, object) && other != object);
+        these.iter().filter(|(key, object)| differs(*key, object)).map(|(key, _)| key.clone()).collect()
     };
-    services.extend(these.iter().filter(|(key, slice)| !same(*key, slice)).filter_map(|(_, s)| s.service_key()));
+    in_first(one, other).into_iter().chain(in_first(other, one)).collect()
 }
+
+type Objects<T> = BTreeMap<ObjectKey, Arc<T>>;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::{Object, Secret};
+    use crate::snapshot::{EndpointSlice, Object, Secret, Service};
 
     fn slice(name: &str, service: &str, kind: &str) -> Object {
         let mut slice = EndpointSlice { address_type: kind.into(), ..EndpointSlice::default() };
@@ -109,8 +118,11 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_touches_routes() {
+    fn other_objects_touch_routes_and_services_stand_apart() {
         let after = of(&[Object::Secret(Arc::new(Secret::default()))]);
         assert!(Change::between(&Snapshot::default(), &after).routes);
+        let after = of(&[Object::Service(Arc::new(Service::default()))]);
+        let change = Change::between(&Snapshot::default(), &after);
+        assert!(!change.routes && change.services.len() == 1);
     }
 }

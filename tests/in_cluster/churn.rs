@@ -42,7 +42,7 @@ fn none_failed(what: &str, began: Instant, counted: &Counted) {
 fn rollouts_under_load_fail_no_request() {
     let Some(cluster) = cluster::with_pods() else { return };
     let site = Site::new(cluster, "rollouts");
-    let proxy = site.controller(Way::Direct, &[]);
+    let proxy = site.controller(Way::Direct, &[&format!("--watch-namespace={}", site.namespace)]);
     let graceful = "metadata: {labels: {app: web}, annotations: {testcluster/stop-delay: 2s}}";
     site.apply(&workload("web", 3).replace("metadata: {labels: {app: web}}", graceful));
     cluster.wait_for_endpoints(&site.namespace, "web", 3);
@@ -87,7 +87,7 @@ fn two_hundred_rollouts_worth_of_slices_fail_no_request() {
         addresses[0]
     ));
     site.apply(&site.ingress("web", "web.test", "web", "", ""));
-    let proxy = site.controller(Way::Direct, &[]);
+    let proxy = site.controller(Way::Direct, &[&format!("--watch-namespace={}", site.namespace)]);
     proxy.wait_until("web.test", "/", |response| response.status == 200);
     let (before, swaps) = (tables(&proxy), metric(&proxy, "portcullis_endpoints_swaps_total"));
     let (load, began) = (Load::start(proxy.http(), "web.test", PER_SECOND), Instant::now());
@@ -123,7 +123,7 @@ fn endpoints_that_are_not_ready_leave_at_once() {
     site.apply(&workload("web", 2));
     cluster.wait_for_endpoints(&site.namespace, "web", 2);
     site.apply(&site.ingress("web", "web.test", "web", "", ""));
-    let proxy = site.controller(Way::Direct, &[]);
+    let proxy = site.controller(Way::Direct, &[&format!("--watch-namespace={}", site.namespace)]);
     proxy.wait_until("web.test", "/", |response| response.status == 200);
     let pods = site.kubectl(&["get", "pods", "--output", "jsonpath={.items[*].metadata.name}"]);
     let first = pods.split(' ').next().unwrap();

@@ -147,7 +147,7 @@ impl Cluster {
                 return update;
             }
             let patience = self.patience;
-            let too_early = too_early.filter(|_| self.store.change().routes);
+            let too_early = too_early.filter(|_| self.store.change().compiles());
             tokio::select! {
                 // The receiver never ends: a sender is kept here.
                 Some((id, seen)) = self.receiver.recv() => self.take(id, seen),
@@ -200,7 +200,7 @@ impl Cluster {
             }
             Stage::Following => {}
         }
-        if self.store.change().routes {
+        if self.store.change().compiles() {
             self.ask();
             if self.waits() || too_early {
                 let change = self.store.change();

@@ -216,6 +216,7 @@ impl Store {
     fn changed(&mut self, object: Option<&Object>) {
         match object {
             Some(Object::EndpointSlice(slice)) => self.change.endpoints.extend(slice.service_key()),
+            Some(Object::Service(service)) => drop(self.change.services.insert(service.metadata.key())),
             Some(_) => self.change.routes = true,
             None => {}
         }
@@ -275,9 +276,10 @@ impl Store {
 
     /// As [`Self::update`], but of endpoints and status alone: what routes are compiled from is not told yet.
     pub fn update_but_routes(&mut self) -> Update {
-        let routes = std::mem::take(&mut self.change.routes);
+        let Change { routes, services, .. } = &mut self.change;
+        let (routes, services) = (std::mem::take(routes), std::mem::take(services));
         let update = self.update();
-        self.change.routes = routes;
+        (self.change.routes, self.change.services) = (routes, services);
         update
     }
 }
