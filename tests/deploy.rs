@@ -67,6 +67,42 @@ fn the_arguments_are_flags_that_exist() {
     }
 }
 
+/// A key with nothing behind it, as in a file whose lines are commented out, takes the default away.
+#[test]
+fn what_is_empty_may_be_nothing() {
+    let Some(helm) = helm::helm() else { return };
+    let mut values = documents(&read(chart().join("values.yaml"))).remove(0);
+    nothing_for_empty(&mut values);
+    for section in [
+        "/controller/metrics",
+        "/controller/metrics/serviceMonitor",
+        "/controller/metrics/prometheusRule",
+        "/controller/metrics/grafanaDashboard",
+        "/controller/admissionWebhooks",
+        "/controller/networkPolicy",
+        "/controller/hostPort",
+        "/controller/service/internal",
+        "/controller/autoscaling",
+        "/defaultBackend",
+        "/defaultBackend/networkPolicy",
+    ] {
+        values.pointer_mut(section).unwrap()["enabled"] = json!(true);
+    }
+    values["controller"]["service"]["internal"]["type"] = json!("NodePort");
+    let objects = helm::template(&helm, &values).unwrap();
+    assert_eq!(invariants(&objects), Vec::<String>::new());
+    assert!(objects.len() > 20, "{}", objects.len());
+}
+
+fn nothing_for_empty(at: &mut Value) {
+    match at {
+        Value::Object(map) if !map.is_empty() => map.values_mut().for_each(nothing_for_empty),
+        Value::Object(_) => *at = Value::Null,
+        Value::Array(list) if list.is_empty() => *at = Value::Null,
+        _ => {}
+    }
+}
+
 /// Whether the schema has a place for the path: its own, or inside of an object that takes anything.
 fn accepted(schema: &Value, path: &str) -> bool {
     let mut at = schema;

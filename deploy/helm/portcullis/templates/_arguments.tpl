@@ -2,6 +2,7 @@
 {{- define "portcullis.arguments" -}}
 {{- $controller := .Values.controller -}}
 {{- $hook := $controller.admissionWebhooks -}}
+{{- $extra := default dict $controller.extraArgs -}}
 - run
 {{- if not $controller.enableAnnotationValidations }}
 - --enable-annotation-validation=false
@@ -52,8 +53,8 @@
 {{- end }}
 {{- end }}
 {{- range $name, $usual := dict "http" 80 "https" 443 }}
-{{- $port := index $controller.containerPort $name }}
-{{- if and $port (ne (int $port) $usual) (not (hasKey $controller.extraArgs (printf "%s-port" $name))) }}
+{{- $port := get (default dict $controller.containerPort) $name }}
+{{- if and $port (ne (int $port) $usual) (not (hasKey $extra (printf "%s-port" $name))) }}
 - --{{ $name }}-port={{ $port }}
 {{- end }}
 {{- end }}
@@ -81,7 +82,7 @@
 {{- with $controller.electionTTL }}
 - --election-ttl={{ . }}
 {{- end }}
-{{- range $key, $value := $controller.extraArgs }}
+{{- range $key, $value := $extra }}
 {{- if or (kindIs "invalid" $value) (eq (toString $value) "") }}
 - --{{ $key }}
 {{- else }}
@@ -118,29 +119,31 @@
 
 {{/* `true` when the controller writes the status. */}}
 {{- define "portcullis.writesStatus" -}}
-{{- $said := toString (get .Values.controller.extraArgs "update-status") -}}
-{{- if eq $said "false" }}false{{ else if has $said (list "true" "") }}{{ or .Values.controller.updateStatus (hasKey .Values.controller.extraArgs "update-status") }}{{ else }}true{{ end -}}
+{{- $extra := default dict .Values.controller.extraArgs -}}
+{{- $said := toString (get $extra "update-status") -}}
+{{- if eq $said "false" }}false{{ else if has $said (list "true" "") }}{{ or .Values.controller.updateStatus (hasKey $extra "update-status") }}{{ else }}true{{ end -}}
 {{- end -}}
 
 {{/* `true` when the status has the addresses of nodes, for want of a Service or an address. */}}
 {{- define "portcullis.readsNodes" -}}
-{{- $given := or (include "portcullis.publishService" .) (get .Values.controller.extraArgs "publish-service") (get .Values.controller.extraArgs "publish-status-address") -}}
+{{- $extra := default dict .Values.controller.extraArgs -}}
+{{- $given := or (include "portcullis.publishService" .) (get $extra "publish-service") (get $extra "publish-status-address") -}}
 {{- and (eq (include "portcullis.writesStatus" .) "true") (not $given) -}}
 {{- end -}}
 
 {{/* Secret of --default-ssl-certificate, with the pod's namespace written out. */}}
 {{- define "portcullis.defaultCertificate" -}}
-{{- get .Values.controller.extraArgs "default-ssl-certificate" | toString | replace "$(POD_NAMESPACE)" (include "portcullis.namespace" .) -}}
+{{- get (default dict .Values.controller.extraArgs) "default-ssl-certificate" | toString | replace "$(POD_NAMESPACE)" (include "portcullis.namespace" .) -}}
 {{- end -}}
 
 {{- define "portcullis.secrets.names" -}}
-{{- $names := .Values.rbac.secrets.names -}}
+{{- $names := default list .Values.rbac.secrets.names -}}
 {{- with include "portcullis.defaultCertificate" . }}{{ $names = append $names . }}{{ end -}}
 {{- join "," (uniq $names | sortAlpha) -}}
 {{- end -}}
 
 {{- define "portcullis.secrets.namespaces" -}}
-{{- $namespaces := .Values.rbac.secrets.namespaces -}}
+{{- $namespaces := default list .Values.rbac.secrets.namespaces -}}
 {{- with include "portcullis.defaultCertificate" . }}{{ $namespaces = append $namespaces (splitList "/" . | first) }}{{ end -}}
 {{- join "," (uniq $namespaces | sortAlpha) -}}
 {{- end -}}

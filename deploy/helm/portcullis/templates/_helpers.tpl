@@ -105,8 +105,8 @@ them must not ask for such a version of this image.
 {{- define "portcullis.image.foreign" -}}
 {{- $image := .Values.controller.image -}}
 {{- $what := list -}}
-{{- if contains "ingress-nginx/controller" $image.repository }}{{ $what = append $what "repository" }}{{ end -}}
-{{- if contains "ingress-nginx/controller" $image.image }}{{ $what = append $what "image" }}{{ end -}}
+{{- if contains "ingress-nginx/controller" (toString $image.repository) }}{{ $what = append $what "repository" }}{{ end -}}
+{{- if contains "ingress-nginx/controller" (toString $image.image) }}{{ $what = append $what "image" }}{{ end -}}
 {{- if regexMatch "^v[01]\\.[0-9]+\\." (toString $image.tag) }}{{ $what = append $what "tag" }}{{ end -}}
 {{- join "," $what -}}
 {{- end -}}
@@ -117,11 +117,11 @@ them must not ask for such a version of this image.
 {{- $global := .Values.global.image.registry -}}
 {{- $registry := default (ternary "" $global (eq $global "registry.k8s.io")) $image.registry -}}
 {{- $registry = ternary "" $registry (eq $registry "registry.k8s.io") -}}
-{{- $name := ternary "portcullis" $image.image (contains "image" $foreign) -}}
+{{- $name := default "portcullis" (ternary "" $image.image (contains "image" $foreign)) -}}
 {{- $whole := ternary (printf "%s/%s" $registry $name) $name (ne $registry "") -}}
 {{- if and $image.repository (not (contains "repository" $foreign)) }}{{ $whole = $image.repository }}{{ end -}}
 {{- $tag := default .Chart.AppVersion (ternary "" $image.tag (contains "tag" $foreign)) -}}
-{{- $digest := ternary "" $image.digest (ne $foreign "") -}}
+{{- $digest := default "" (ternary "" $image.digest (ne $foreign "")) -}}
 {{- printf "%s:%s%s" $whole $tag (ternary (printf "@%s" $digest) "" (ne $digest "")) -}}
 {{- end -}}
 
@@ -129,7 +129,7 @@ them must not ask for such a version of this image.
 {{- $image := .Values.defaultBackend.image -}}
 {{- $registry := coalesce $image.registry .Values.global.image.registry "registry.k8s.io" -}}
 {{- $whole := default (printf "%s/%s" $registry $image.image) $image.repository -}}
-{{- printf "%s:%s%s" $whole (toString $image.tag) (ternary (printf "@%s" $image.digest) "" (ne $image.digest "")) -}}
+{{- printf "%s:%s%s" $whole (toString $image.tag) (empty $image.digest | ternary "" (printf "@%s" $image.digest)) -}}
 {{- end -}}
 
 {{/* Name of a TCP or UDP service's port; takes root, port, protocol. A port's name has at most 15 characters. */}}

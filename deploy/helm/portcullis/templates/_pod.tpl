@@ -155,7 +155,7 @@ spec:
   containerPort: {{ $port }}
   protocol: TCP
   {{- if $hostPort.enabled }}
-  hostPort: {{ default $port (index $hostPort.ports $name) }}
+  hostPort: {{ default $port (get (default dict $hostPort.ports) $name) }}
   {{- end }}
 {{- end }}
 {{- if .Values.controller.metrics.enabled }}
@@ -185,8 +185,8 @@ The pod's security context. NET_BIND_SERVICE alone does not reach the process of
 ambient capabilities (KEP-2763). The sysctl does; it is of the safe set, but not allowed with the node's network.
 */}}
 {{- define "portcullis.podSecurityContext" -}}
-{{- $context := deepCopy .Values.controller.podSecurityContext -}}
-{{- $sysctls := deepCopy .Values.controller.sysctls -}}
+{{- $context := deepCopy (default dict .Values.controller.podSecurityContext) -}}
+{{- $sysctls := deepCopy (default dict .Values.controller.sysctls) -}}
 {{- $port := "net.ipv4.ip_unprivileged_port_start" -}}
 {{- if and .Values.controller.unprivilegedPorts (not .Values.controller.hostNetwork) (not (hasKey $sysctls $port)) -}}
 {{- $_ := set $sysctls $port "0" -}}

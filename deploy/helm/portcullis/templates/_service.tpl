@@ -29,13 +29,13 @@ selector:
 {{- range $name, $enabled := dict "http" .base.enableHttp "https" .base.enableHttps }}
 {{- if $enabled }}
 - name: {{ $name }}
-  port: {{ default (get $in.base.ports $name) (get $service.ports $name) }}
+  port: {{ default (get (default dict $in.base.ports) $name) (get (default dict $service.ports) $name) }}
   protocol: TCP
-  targetPort: {{ default (get $in.base.targetPorts $name) (get $service.targetPorts $name) }}
+  targetPort: {{ default (get (default dict $in.base.targetPorts) $name) (get (default dict $service.targetPorts) $name) }}
   {{- if $service.appProtocol }}
   appProtocol: {{ $name }}
   {{- end }}
-  {{- $nodePort := get $service.nodePorts $name }}
+  {{- $nodePort := get (default dict $service.nodePorts) $name }}
   {{- if and $in.nodePorts $nodePort }}
   nodePort: {{ $nodePort }}
   {{- end }}
@@ -48,7 +48,7 @@ selector:
   port: {{ $port }}
   protocol: {{ upper $protocol }}
   targetPort: {{ $name }}
-  {{- $nodePort := get (default dict (get $service.nodePorts $protocol)) (toString $port) }}
+  {{- $nodePort := get (default dict (get (default dict $service.nodePorts) $protocol)) (toString $port) }}
   {{- if and $in.nodePorts $nodePort }}
   nodePort: {{ $nodePort }}
   {{- end }}
