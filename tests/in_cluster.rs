@@ -4,6 +4,8 @@
 
 mod kit;
 
+#[path = "in_cluster/chart.rs"]
+mod chart;
 #[path = "in_cluster/churn.rs"]
 mod churn;
 #[path = "in_cluster/faults.rs"]

@@ -36,19 +36,23 @@ impl Own {
         Ok(Some(pods.list(&ListParams::default().labels(&selector.join(","))).await?.items))
     }
 
-    /// Whether another replica runs and is not about to end; `None` if this is no Pod.
+    /// Whether another replica runs or is about to, as during a rollout; `None` if this is no Pod.
     pub async fn has_others(&self, client: &Client) -> kube::Result<Option<bool>> {
         let Some(others) = self.replicas(client).await? else { return Ok(None) };
         Ok(Some(others.iter().any(|pod| {
-            let running = pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running");
-            running && pod.metadata.deletion_timestamp.is_none() && pod.metadata.name.as_deref() != Some(&self.name)
+            let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+            !matches!(phase, Some("Succeeded" | "Failed"))
+                && pod.metadata.deletion_timestamp.is_none()
+                && pod.metadata.name.as_deref() != Some(&self.name)
         })))
     }
 
     /// The addresses of the nodes that run replicas: external ones, internal where there is none or it is asked for.
     pub async fn nodes(&self, client: &Client, internal: bool) -> kube::Result<Vec<LoadBalancerIngress>> {
         let replicas = self.replicas(client).await?.unwrap_or_default();
-        let running = replicas.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+        // At its own end this Pod still counts: what it wrote is what it has to take away.
+        let is_own = |pod: &Pod| pod.metadata.name.as_deref() == Some(self.name.as_str());
+        let running = replicas.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none() || is_own(pod));
         let names: BTreeSet<String> = running.filter_map(|pod| pod.spec.as_ref()?.node_name.clone()).collect();
         let nodes: Api<Node> = Api::all(client.clone());
         let mut addresses = Vec::new();

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 
@@ -92,15 +94,37 @@ func (c *container) exec(ctx context.Context, words []string) error {
 		return err
 	}
 	run := c.pod.command(words, true, image)
-	run.env, run.mounts = main.env, main.mounts
+	run.env = main.env
 	command, err := c.pod.build(run)
 	if err != nil {
 		return err
 	}
-	if err := c.pod.agent.spawner.start(command, run.mounts); err != nil {
+	if main.mounts {
+		if err := c.enter(command); err != nil {
+			return err
+		}
+	}
+	if err := c.pod.agent.spawner.start(command, false); err != nil {
 		return err
 	}
 	stop := context.AfterFunc(ctx, func() { kill(command) })
 	defer stop()
 	return command.Wait()
+}
+
+// enter makes a command run where the container's own program does: in its mount namespace.
+func (c *container) enter(command *exec.Cmd) error {
+	program, err := exec.LookPath("nsenter")
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.command == nil || c.command.Process == nil {
+		return errors.New("the container does not run")
+	}
+	target := strconv.Itoa(c.command.Process.Pid)
+	command.Args = append([]string{program, "--target", target, "--mount", "--", command.Path}, command.Args[1:]...)
+	command.Path = program
+	return nil
 }
