@@ -57,6 +57,11 @@ pub struct Meta {
 }
 
 impl Meta {
+    /// Of an object that is named but not there.
+    pub fn of(key: &ObjectKey) -> Self {
+        Self { namespace: Arc::clone(&key.namespace), name: Arc::clone(&key.name), ..Self::default() }
+    }
+
     pub fn key(&self) -> ObjectKey {
         ObjectKey { namespace: self.namespace.clone(), name: self.name.clone() }
     }

@@ -1,7 +1,7 @@
 //! Which Secrets and ConfigMaps a snapshot refers to: no others have to be read, or kept.
 
 use super::Options;
-use super::ingress::is_owned;
+use super::ingress::{is_ours, is_owned};
 use crate::snapshot::{Ingress, ObjectKey, References, Snapshot};
 
 /// Annotations that name a Secret and are acted on.
@@ -12,7 +12,8 @@ pub fn references(snapshot: &Snapshot, options: &Options) -> References {
     let mut references = References::default();
     let named = [&options.config_map, &options.tcp_services, &options.udp_services];
     references.config_maps.extend(named.into_iter().flatten().cloned());
-    references.config_maps.extend(snapshot.ingress_classes.values().filter_map(|class| class.config_map()));
+    let classes = snapshot.ingress_classes.values().filter(|class| is_ours(class, options));
+    references.config_maps.extend(classes.filter_map(|class| class.config_map()));
     references.secrets.extend(options.default_certificate.clone());
     for (key, ingress) in &snapshot.ingresses {
         if is_owned(ingress, snapshot, options) {

@@ -1,5 +1,6 @@
 //! The ConfigMap's settings, resolved: each key, else its built-in default (contract §11).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -10,11 +11,12 @@ use super::annotations::value::{HttpVersion, NextUpstream, RetryCondition};
 use super::configmap::ConfigMapSettings;
 use super::report::Report;
 use crate::base::diagnostic::{Reason, Severity};
+use crate::compile::ingress::is_ours;
 use crate::policy::global::{AccessLogPolicy, GlobalPolicy, UpstreamKeepAlive, UrlPattern};
 use crate::policy::retry::{Conditions, RetryPolicy};
 use crate::policy::stream::StreamPolicy;
 use crate::policy::upstream::Timeouts;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{ConfigMap, Ingress, IngressClass, Meta, Snapshot};
 
 /// Defaults of what annotations may override, and the global policy.
 #[derive(Clone, Debug)]
@@ -63,20 +65,96 @@ impl Default for Settings {
     }
 }
 
-/// Reads the ConfigMap that `--configmap` names. One that does not exist is an empty one, with a diagnostic.
-pub fn resolve(snapshot: &Snapshot, options: &Options, report: &mut Report) -> Settings {
-    let Some(key) = &options.config_map else { return Settings::default() };
-    let Some(map) = snapshot.config_maps.get(key) else {
-        let meta = crate::snapshot::Meta {
-            name: key.name.clone(),
-            namespace: key.namespace.clone(),
-            ..crate::snapshot::Meta::default()
-        };
+/// The settings of the controller, and those of classes that have their own.
+#[derive(Clone, Debug, Default)]
+pub struct AllSettings {
+    pub main: Settings,
+    /// By the class's name: what its `spec.parameters` name goes before the controller's ConfigMap, for routes.
+    pub classes: BTreeMap<Arc<str>, Settings>,
+}
+
+impl AllSettings {
+    pub fn of(&self, ingress: &Ingress) -> &Settings {
+        let class = ingress.spec.ingress_class_name.as_ref().filter(|_| !self.classes.is_empty());
+        class.and_then(|name| self.classes.get(name)).unwrap_or(&self.main)
+    }
+}
+
+/// ConfigMap keys that a class may set for its Ingresses: those that an annotation overrides, and the like. All others
+/// are the whole controller's.
+const OF_CLASSES: &[&str] = &[
+    "force-ssl-redirect",
+    "no-tls-redirect-locations",
+    "preserve-trailing-slash",
+    "proxy-body-size",
+    "proxy-buffer-size",
+    "proxy-connect-timeout",
+    "proxy-http-version",
+    "proxy-next-upstream",
+    "proxy-next-upstream-timeout",
+    "proxy-next-upstream-tries",
+    "proxy-read-timeout",
+    "proxy-request-buffering",
+    "proxy-send-timeout",
+    "relative-redirects",
+    "retry-non-idempotent",
+    "service-upstream",
+    "ssl-redirect",
+    "use-port-in-redirects",
+];
+
+/// Reads the ConfigMap that `--configmap` names, and those of classes.
+pub fn resolve(snapshot: &Snapshot, options: &Options, report: &mut Report) -> AllSettings {
+    let none = Arc::new(ConfigMap::default());
+    let map = options.config_map.as_ref().and_then(|key| snapshot.config_maps.get(key)).unwrap_or(&none);
+    if let Some(key) = options.config_map.as_ref().filter(|key| !snapshot.config_maps.contains_key(key)) {
         let message = "it does not exist: every setting has its default";
-        report.object(Severity::Warning, Reason::MissingReference, "ConfigMap", &meta, None, message);
-        return Settings::default();
+        report.object(Severity::Warning, Reason::MissingReference, "ConfigMap", &Meta::of(key), None, message);
+    }
+    let main = read(map, report);
+    let ours = snapshot.ingress_classes.values().filter(|class| is_ours(class, options));
+    let classes =
+        ours.filter_map(|class| Some((Arc::clone(&class.metadata.name), of_class(class, map, snapshot, report)?)));
+    AllSettings { classes: classes.collect(), main }
+}
+
+/// The settings of a class that has parameters that can be read.
+fn of_class(class: &IngressClass, main: &ConfigMap, snapshot: &Snapshot, report: &mut Report) -> Option<Settings> {
+    class.spec.parameters.as_ref()?;
+    let mut tell = |reason, message: String| {
+        let key = Some("spec.parameters".to_owned());
+        report.object(Severity::Warning, reason, "IngressClass", &class.metadata, key, message);
     };
+    let Some(key) = class.config_map() else {
+        tell(Reason::InvalidRule, "they are not read: only a ConfigMap of a namespace is".to_owned());
+        return None;
+    };
+    let Some(map) = snapshot.config_maps.get(&key) else {
+        tell(Reason::MissingReference, format!("ConfigMap {key} does not exist: the controller's settings apply"));
+        return None;
+    };
+    let mut merged = ConfigMap { metadata: map.metadata.clone(), data: main.data.clone() };
+    let (own, others): (Vec<_>, Vec<_>) = map.data.iter().partition(|(key, _)| OF_CLASSES.contains(&key.as_str()));
+    for (key, _) in others {
+        let message = "it is the whole controller's: a class cannot set it";
+        let key = Some(key.clone());
+        report.object(Severity::Warning, Reason::ConfigMapParsingFailed, "ConfigMap", &map.metadata, key, message);
+    }
+    merged.data.extend(own.iter().map(|(key, value)| ((*key).clone(), (*value).clone())));
+    // What is wrong with the controller's own keys was told already.
+    let mut again = Report::default();
+    let settings = read(&merged, &mut again);
+    for diagnostic in again.into_sorted() {
+        if diagnostic.key.as_ref().is_some_and(|key| own.iter().any(|(own, _)| *own == key)) {
+            report.add(diagnostic);
+        }
+    }
+    Some(settings)
+}
+
+fn read(map: &ConfigMap, report: &mut Report) -> Settings {
     let (raw, problems) = ConfigMapSettings::parse(&map.data);
+    let key = map.metadata.key();
     let denial = problems.iter().find(|problem| problem.effect == Effect::Deny);
     let denied = denial.map(|problem| Arc::from(format!("ConfigMap {key}: {}: {}", problem.key, problem.message)));
     for problem in problems {
@@ -223,4 +301,16 @@ pub fn conditions(set: &NextUpstream, non_idempotent: bool) -> Conditions {
 
 fn with_non_idempotent(on: Conditions, non_idempotent: bool) -> Conditions {
     if non_idempotent { on.with(Conditions::NON_IDEMPOTENT) } else { on }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_classes_are_keys() {
+        for key in OF_CLASSES {
+            assert!(super::super::configmap::ROWS.iter().any(|row| row.key == *key), "{key}");
+        }
+    }
 }

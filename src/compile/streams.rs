@@ -190,7 +190,7 @@ impl FromAnnotation for StreamFormat {
 }
 
 fn tell_missing(name: &ObjectKey, protocol: Protocol, report: &mut Report) {
-    let meta = Meta { name: name.name.clone(), namespace: name.namespace.clone(), ..Meta::default() };
+    let meta = Meta::of(name);
     let message = format!("it does not exist: no {protocol} service is served");
     report.object(Severity::Warning, Reason::MissingReference, "ConfigMap", &meta, None, message);
 }

@@ -3,7 +3,7 @@
 use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::Options;
 use crate::compile::report::Report;
-use crate::snapshot::{ClassSource, Ingress, Snapshot};
+use crate::snapshot::{ClassSource, Ingress, IngressClass, Snapshot};
 
 const LEGACY_ANNOTATION: &str = "kubernetes.io/ingress.class";
 
@@ -15,10 +15,7 @@ pub fn is_owned(ingress: &Ingress, snapshot: &Snapshot, options: &Options) -> bo
     }
     if let Some(name) = class_name(ingress, snapshot) {
         return match snapshot.ingress_classes.get(name) {
-            Some(class) => {
-                class.spec.controller == options.controller_class
-                    || (options.ingress_class_by_name && name == options.ingress_class)
-            }
+            Some(class) => is_ours(class, options),
             // A plain directory is usable without an IngressClass document: the class of the flag needs none.
             None => {
                 snapshot.class_source == ClassSource::Directory
@@ -31,6 +28,12 @@ pub fn is_owned(ingress: &Ingress, snapshot: &Snapshot, options: &Options) -> bo
         None => options.watch_without_class,
         Some(class) => class == options.ingress_class,
     }
+}
+
+/// Whether a class is this controller's.
+pub fn is_ours(class: &IngressClass, options: &Options) -> bool {
+    class.spec.controller == options.controller_class
+        || (options.ingress_class_by_name && *class.metadata.name == *options.ingress_class)
 }
 
 /// `spec.ingressClassName`, where classes can be read.
@@ -76,7 +79,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::snapshot::{IngressClass, IngressClassSpec, Meta};
+    use crate::snapshot::{IngressClassSpec, Meta};
 
     fn class(name: &str, controller: &str) -> (Arc<str>, Arc<IngressClass>) {
         let metadata = Meta { name: name.into(), ..Meta::default() };

@@ -18,20 +18,20 @@ use super::annotations::{AnnotationProblem, Annotations, Effect, Scope};
 use super::endpoints::{Endpoints, Source};
 use super::intern::Interner;
 use super::report::{self, Report};
-use super::settings::Settings;
+use super::settings::AllSettings;
 use super::{Memo, Options};
 use crate::base::diagnostic::{Reason, Severity};
 use crate::snapshot::{Ingress, ObjectKey, Snapshot};
 use crate::table::{RoutingTable, UpstreamKey};
 
-pub use class::is_owned;
+pub use class::{is_ours, is_owned};
 pub use upstreams::default_upstream;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
     pub snapshot: &'a Snapshot,
     pub options: &'a Options,
-    pub settings: &'a Settings,
+    pub settings: &'a AllSettings,
 }
 
 #[derive(Debug)]
@@ -78,7 +78,7 @@ pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output
         upstream_tls,
         certificates: certificates.table,
         streams: Vec::new(),
-        global: input.settings.global.clone(),
+        global: input.settings.main.global.clone(),
     };
     Output { table, endpoints, sources }
 }

@@ -25,8 +25,8 @@ pub fn resolve(
     owner: Option<&Owned>,
     report: &mut Report,
 ) -> RoutePolicy {
-    let settings = input.settings;
-    let Some(owner) = owner else { return default_server(settings) };
+    let Some(owner) = owner else { return default_server(&input.settings.main) };
+    let settings = input.settings.of(&owner.ingress);
     let a = owner.annotations();
     let mut denied = settings.denied.clone().or_else(|| owner.denied.clone());
     let mut deny = |reason: String| denied = Some(denied.take().unwrap_or_else(|| reason.into()));
@@ -182,7 +182,7 @@ fn upstream_tls(
     protocol: Protocol,
 ) -> Result<Option<UpstreamTls>, String> {
     let Some(key) = &a.proxy_ssl_secret else { return Ok(None) };
-    if key.namespace != owner.key.namespace && !input.settings.cross_namespace {
+    if key.namespace != owner.key.namespace && !input.settings.main.cross_namespace {
         return Err(format!("Secret {key} is in another namespace"));
     }
     let secret = input.snapshot.secrets.get(key).ok_or_else(|| format!("Secret {key} does not exist"))?;

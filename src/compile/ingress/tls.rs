@@ -8,7 +8,7 @@ use super::{Input, Owned};
 use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::Memo;
 use crate::compile::report::Report;
-use crate::snapshot::{IngressTls, ObjectKey};
+use crate::snapshot::{IngressTls, Meta, ObjectKey};
 use crate::table::{Certificate, CertificateTable};
 
 #[derive(Debug)]
@@ -61,8 +61,7 @@ fn default_certificate(input: Input<'_>, memo: &mut Memo, report: &mut Report) -
         None => "it does not exist".to_owned(),
     };
     let message = format!("the default certificate cannot be used: {reason}; a generated one is shown instead");
-    let meta = crate::snapshot::Meta { name: key.name.clone(), namespace: key.namespace.clone(), ..Default::default() };
-    report.object(Severity::Error, Reason::BrokenCertificate, "Secret", &meta, None, message);
+    report.object(Severity::Error, Reason::BrokenCertificate, "Secret", &Meta::of(key), None, message);
     generated()
 }
 

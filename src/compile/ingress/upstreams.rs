@@ -92,9 +92,9 @@ impl<'a> Upstreams<'a> {
             let (service, port) = (Arc::clone(&known.service), Arc::clone(&known.port));
             return Backend { target: Target::Upstream(index), service, port };
         }
-        let settings = item.map(|i| i.annotations());
-        let cluster_ip =
-            settings.and_then(|a| a.service_upstream).map_or(self.input.settings.service_upstream, |b| b.0);
+        let default = item.map_or(&self.input.settings.main, |item| self.input.settings.of(&item.ingress));
+        let annotations = item.map(|i| i.annotations());
+        let cluster_ip = annotations.and_then(|a| a.service_upstream).map_or(default.service_upstream, |b| b.0);
         let plan = Plan {
             service: ObjectKey { namespace, name: backend.name.clone() },
             port: port.clone(),
