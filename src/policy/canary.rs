@@ -105,11 +105,6 @@ impl Weight {
 }
 
 impl Canary {
-    /// Whether any request can be sent to the canary.
-    pub fn is_idle(&self) -> bool {
-        self.header.is_none() && self.cookie.is_none() && self.weight.share == 0
-    }
-
     /// The side of a request with these headers; `random` is uniform over all of its values.
     pub fn decide(&self, headers: &HeaderMap, random: u64) -> Side {
         let by_header = self.header.as_ref().and_then(|rule| rule.decide(headers));

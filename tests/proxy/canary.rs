@@ -228,7 +228,7 @@ fn flagger_analyses_and_promotes() {
     let manifests = Manifests::new();
     manifests.upstream(&main).upstream(&next);
     manifests.ingress(&Ingress::new("web").rule("a.test", "/", "podinfo").nginx("proxy-read-timeout", "30"));
-    let off: [(&str, &str); 2] = [("canary", "false"), ("canary-weight", "0")];
+    let off = [("canary", "false")];
     manifests.ingress(&flagger(&off));
     let proxy = Proxy::start(&manifests, &[]);
     let backend = |name: &'static str| move |r: &crate::kit::Response| r.header("x-backend") == Some(name);
@@ -246,7 +246,7 @@ fn flagger_analyses_and_promotes() {
     assert!(flagger_sees(&proxy, "response_duration_seconds_sum") > 0.0);
 
     // A/B testing: a header or a cookie, no weight.
-    let by = [("canary", "true"), ("canary-weight", "0"), ("canary-by-header", "x-user"), ("canary-by-cookie", "ab")];
+    let by = [("canary", "true"), ("canary-by-header", "x-user"), ("canary-by-cookie", "ab")];
     manifests.ingress(&flagger(&[&by[..], &[("canary-by-header-value", "insider")]].concat()));
     assert!(eventually(DEADLINE, || table(&proxy).contains("x-user=\"insider\"").then_some(())).is_some());
     assert!(backend("podinfo-canary")(&proxy.get_with("a.test", "/", &["X-User: insider"])));
