@@ -6,6 +6,8 @@ mod kit;
 
 #[path = "proxy/bodies.rs"]
 mod bodies;
+#[path = "proxy/canary.rs"]
+mod canary;
 #[path = "proxy/changes.rs"]
 mod changes;
 #[path = "proxy/drain.rs"]

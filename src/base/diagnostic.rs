@@ -80,6 +80,8 @@ pub enum Reason {
     IgnoredKind,
     /// A ready Service without endpoints.
     NoEndpoints,
+    /// A canary, or a path of one, that takes no requests.
+    UnusedCanary,
 }
 
 impl Reason {
@@ -96,6 +98,7 @@ impl Reason {
             Reason::UnknownClass => "UnknownClass",
             Reason::IgnoredKind => "IgnoredKind",
             Reason::NoEndpoints => "NoEndpoints",
+            Reason::UnusedCanary => "UnusedCanary",
         }
     }
 }

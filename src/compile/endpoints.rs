@@ -112,6 +112,8 @@ pub struct Source {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Owner {
     Ingress(Arc<Ingress>),
+    /// A canary Ingress, whose paths others serve, too.
+    Canary(Arc<Ingress>),
     /// A key of a ConfigMap of TCP or UDP services.
     Stream(Arc<ConfigMap>, Arc<str>),
 }
@@ -147,9 +149,13 @@ fn problem(plan: &Plan, resolved: &Result<EndpointSet, Missing>, owner: &Owner) 
     let Plan { service, port, .. } = plan;
     let severity = Severity::Warning;
     Some(match owner {
-        Owner::Ingress(ingress) => {
+        Owner::Ingress(ingress) | Owner::Canary(ingress) => {
             let key = Some(format!("backend {}:{port}", service.name));
-            report::about(severity, reason, "Ingress", &ingress.metadata, key, format!("{what}; its paths answer 503"))
+            let cost = match owner {
+                Owner::Canary(_) => "the canary takes no requests",
+                Owner::Ingress(_) | Owner::Stream(..) => "its paths answer 503",
+            };
+            report::about(severity, reason, "Ingress", &ingress.metadata, key, format!("{what}; {cost}"))
         }
         Owner::Stream(map, key) => {
             let message = format!("{service}:{port}: {what}; the port stays closed");

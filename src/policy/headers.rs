@@ -95,7 +95,7 @@ fn move_original(headers: &mut HeaderMap, from: &HeaderName, to: HeaderName) {
 }
 
 /// Several lines of one header as one value, joined as nginx joins them.
-fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
+pub fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
     let mut lines = headers.get_all(name).iter();
     let first = lines.next()?;
     let Some(second) = lines.next() else { return Some(first.clone()) };

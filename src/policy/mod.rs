@@ -3,6 +3,7 @@
 //! Everything here is a value or a pure function of values; sockets, clocks and Kubernetes are elsewhere.
 
 pub mod body;
+pub mod canary;
 pub mod global;
 pub mod headers;
 pub mod https_redirect;

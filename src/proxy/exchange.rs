@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::header::{self, HeaderMap, HeaderValue};
@@ -54,6 +55,8 @@ pub struct Exchange {
     pub path: Vec<u8>,
     /// The location, once it is found.
     pub route: Option<Index>,
+    /// The upstream that serves the request in place of its location's: a canary's.
+    pub alternative: Option<Index>,
     pub tried: Vec<Tried>,
     pub status: u16,
     pub response_head: u64,
@@ -91,6 +94,7 @@ impl Exchange {
             tunnel: None,
             path: Vec::new(),
             route: None,
+            alternative: None,
             tried: Vec::new(),
             status: 0,
             response_head: 0,
@@ -136,6 +140,10 @@ impl Exchange {
         self.started.elapsed()
     }
 
+    fn alternative_name(&self) -> Option<&Arc<str>> {
+        self.live.table().upstream(self.alternative?).map(|upstream| &upstream.name)
+    }
+
     fn observe(&self, route: Index) {
         let Some(id) = self.live.live().metrics.get(route as usize) else { return };
         let undefined = self.live.table().route(route).is_none_or(|r| r.is_default_backend);
@@ -153,7 +161,7 @@ impl Exchange {
         let observation = Observation {
             method: &self.method,
             status: self.status,
-            canary: None,
+            canary: self.alternative_name(),
             request_seconds: self.elapsed().as_secs_f64(),
             upstream,
             request_bytes: self.head_bytes + self.received(),
@@ -210,7 +218,7 @@ impl Exchange {
             request_length: self.head_bytes + self.received(),
             request_time: self.elapsed(),
             upstream_name: name,
-            alternative_upstream_name: Some(""),
+            alternative_upstream_name: Some(self.alternative_name().map_or("", |name| name)),
             attempts: &attempts,
             req_id: self.request_id.to_str().unwrap_or("-"),
             namespace: labels.map(|l| &*l.namespace),

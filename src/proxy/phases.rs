@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -21,6 +21,7 @@ use crate::base::hostname::Authority;
 use crate::base::path;
 use crate::policy::RoutePolicy;
 use crate::policy::body::too_large;
+use crate::policy::canary::Side;
 use crate::policy::https_redirect::Asked;
 use crate::policy::rewrite::{Groups, Rewritten};
 use crate::table::{Found, Index, Target, VirtualHost};
@@ -184,10 +185,23 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
         return Err(Stopped::page(status, request));
     }
 
-    // CONTENT
+    // CONTENT: a canary in place of the location's upstream, then an endpoint of it
+    exchange.alternative = alternative(&exchange.worker, live, upstream, request.headers());
+    let upstream = exchange.alternative.unwrap_or(upstream);
     let upgrade = upgrade::asked(&mut request);
     let plan = forward::Plan { live, route, upstream, host: host.value, target, prefix, upgrade };
     forward::forward(exchange, plan, request).await
+}
+
+/// The alternative of an upstream, if its canary chooses it and it has endpoints (contract §16).
+fn alternative(worker: &Worker, live: &LocalLive, main: Index, headers: &HeaderMap) -> Option<Index> {
+    let alternative = live.table().upstream(main)?.alternative.as_ref()?;
+    let state = live.live().upstreams.get(alternative.upstream as usize)?;
+    if state.endpoints.load().is_empty() {
+        return None;
+    }
+    let side = alternative.canary.decide(headers, worker.random());
+    (side == Side::Alternative).then_some(alternative.upstream)
 }
 
 fn stop(answer: Answer, request: Request) -> Stopped {

@@ -13,6 +13,7 @@ pub mod text;
 use std::sync::Arc;
 
 use crate::policy::RoutePolicy;
+use crate::policy::canary::Canary;
 use crate::policy::global::GlobalPolicy;
 use crate::policy::upstream::UpstreamTls;
 
@@ -110,6 +111,15 @@ pub struct Upstream {
     pub name: Arc<str>,
     /// The Service for unmatched requests: without endpoints it answers 404, not 503 (contract §8.4).
     pub is_default_backend: bool,
+    /// Its canary, if it has one.
+    pub alternative: Option<Alternative>,
+}
+
+/// An upstream that takes a share of another's requests, wherever that is used (contract §16).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alternative {
+    pub upstream: Index,
+    pub canary: Arc<Canary>,
 }
 
 /// Everything a request can meet.

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{DnsName, EndpointSet, Route, RoutingTable, Target, Upstream, UpstreamKey, VirtualHost};
+use http::HeaderName;
+
+use super::{Alternative, DnsName, EndpointSet, Route, RoutingTable, Target, Upstream, UpstreamKey, VirtualHost};
 use crate::policy::RoutePolicy;
+use crate::policy::canary::{Canary, Wanted};
 use crate::policy::https_redirect::Mode;
 use crate::policy::retry::RetryPolicy;
 use crate::policy::upstream::{Protocol, UpstreamPolicy};
@@ -24,14 +27,14 @@ pub fn render(table: &RoutingTable, endpoints: &BTreeMap<UpstreamKey, EndpointSe
         if stream.accept_proxy {
             out.push_str(" accept-proxy");
         }
-        if let Some(Upstream { key, .. }) = table.upstream(stream.upstream) {
-            let _ = write!(out, " -> {}/{}:{}", key.namespace, key.service, key.port);
+        if let Some(upstream) = table.upstream(stream.upstream) {
+            let _ = write!(out, " -> {}", name(upstream));
         }
         out.push_str(if stream.send_proxy { " send-proxy\n" } else { "\n" });
     }
     for upstream in &table.upstreams {
         let key = &upstream.key;
-        let _ = write!(out, "upstream {}/{}:{}", key.namespace, key.service, key.port);
+        let _ = write!(out, "upstream {}", name(upstream));
         match endpoints.get(key) {
             Some(EndpointSet::Fixed(list)) if !list.is_empty() => {
                 for endpoint in list.iter() {
@@ -44,8 +47,35 @@ pub fn render(table: &RoutingTable, endpoints: &BTreeMap<UpstreamKey, EndpointSe
             _ => out.push_str(" (no endpoints)"),
         }
         out.push('\n');
+        if let Some(alternative) = &upstream.alternative {
+            canary(&mut out, table, alternative);
+        }
     }
     out
+}
+
+fn name(Upstream { key, .. }: &Upstream) -> String {
+    format!("{}/{}:{}", key.namespace, key.service, key.port)
+}
+
+fn canary(out: &mut String, table: &RoutingTable, alternative: &Alternative) {
+    let Canary { header, cookie, weight } = &*alternative.canary;
+    let _ = write!(out, "  canary {}", table.upstream(alternative.upstream).map(name).unwrap_or_default());
+    if let Some(rule) = header {
+        let names: Vec<&str> = rule.names.iter().map(HeaderName::as_str).collect();
+        let _ = write!(out, " header={}", names.join("|"));
+        let _ = match &rule.wanted {
+            Wanted::Word => Ok(()),
+            Wanted::Value(value) => write!(out, "={value:?}"),
+            Wanted::Pattern(pattern) => write!(out, "~{:?}", pattern.text()),
+            Wanted::Unusable => write!(out, " (main)"),
+        };
+    }
+    if let Some(cookie) = cookie {
+        let _ = write!(out, " cookie={cookie}");
+    }
+    let (share, total) = weight.parts();
+    let _ = writeln!(out, " weight={share}/{total}");
 }
 
 fn virtual_host(out: &mut String, table: &RoutingTable, host: &VirtualHost) {
@@ -73,9 +103,7 @@ fn virtual_host(out: &mut String, table: &RoutingTable, host: &VirtualHost) {
 fn line(out: &mut String, table: &RoutingTable, pattern: &str, route: &Route) {
     let target = match route.target {
         Target::NotFound => "404".to_owned(),
-        Target::Upstream(index) => table
-            .upstream(index)
-            .map_or_else(String::new, |u| format!("{}/{}:{}", u.key.namespace, u.key.service, u.key.port)),
+        Target::Upstream(index) => table.upstream(index).map_or_else(String::new, name),
     };
     let labels = &route.labels;
     let _ = write!(out, "  {pattern} -> {target}");

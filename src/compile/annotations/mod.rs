@@ -4,6 +4,7 @@
 pub mod docs;
 pub mod row;
 mod table;
+mod text;
 pub mod value;
 
 use std::collections::BTreeMap;

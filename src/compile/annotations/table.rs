@@ -6,8 +6,9 @@
 use super::row::Support::{self, Full, Ignored, Partial, Refused};
 use super::row::settings;
 use super::value::{
-    AppRoot, BackendProtocol, BoolElseFalse, BufferSize, ConnectionHeader, ForwardedPrefix, HttpVersion, NextUpstream,
-    OnOff, RewriteTarget, Seconds, ServerAliases, ServerName, Size, TlsVersions,
+    AppRoot, BackendProtocol, BoolElseFalse, BufferSize, ConnectionHeader, CookieName, ForwardedPrefix, HeaderPattern,
+    HeaderText, HeaderToken, HttpVersion, NextUpstream, OnOff, RewriteTarget, Seconds, ServerAliases, ServerName, Size,
+    TlsVersions,
 };
 use crate::snapshot::ObjectKey;
 
@@ -250,20 +251,19 @@ settings! {
     }
     "Canary" {
         /// Marks the Ingress as the canary of the one with the same hosts and paths.
-        "canary" { canary: bool }
-            [Ingress Low Default] = "false" Partial("a canary Ingress is left out; no request is sent to it yet");
+        "canary" { canary: bool } [Ingress Low Default] = "false" Full;
         /// Share of requests for the canary.
-        "canary-weight" { "a whole number" } [Ingress Low Default] = "0" Ignored(LATER);
-        /// What canary-weight is a share of.
-        "canary-weight-total" { "a whole number above 100" } [Ingress Low Default] = "100" Ignored(LATER);
+        "canary-weight" { canary_weight: u32 } [Ingress Low Default] = "0" Full;
+        /// What canary-weight is a share of; 100 or less is 100.
+        "canary-weight-total" { canary_weight_total: u32 } [Ingress Low Default] = "100" Full;
         /// Header whose value `always` or `never` decides.
-        "canary-by-header" { "a header name" } [Ingress Medium Default] = "" Ignored(LATER);
-        /// Value of the header that chooses the canary.
-        "canary-by-header-value" { "text" } [Ingress Medium Default] = "" Ignored(LATER);
-        /// Regex for the value of the header that chooses the canary.
-        "canary-by-header-pattern" { "a regex" } [Ingress Medium Default] = "" Ignored(LATER);
-        /// Cookie whose value `always` or `never` decides.
-        "canary-by-cookie" { "a cookie name" } [Ingress Medium Default] = "" Ignored(LATER);
+        "canary-by-header" { canary_by_header: HeaderToken } [Ingress Medium Default] = "" Full;
+        /// Value of the header that chooses the canary, in place of `always` and `never`.
+        "canary-by-header-value" { canary_by_header_value: HeaderText } [Ingress Medium Default] = "" Full;
+        /// Regex for the value of the header that chooses the canary; canary-by-header-value wins over it.
+        "canary-by-header-pattern" { canary_by_header_pattern: HeaderPattern } [Ingress Medium Default] = "" Full;
+        /// Cookie whose value `always` or `never` decides, after the header and before the weight.
+        "canary-by-cookie" { canary_by_cookie: CookieName } [Ingress Medium Default] = "" Full;
     }
     "Session affinity" {
         /// Keeps a client on one endpoint.

@@ -6,8 +6,13 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
+use super::text::{is_basic, is_server_name};
 use crate::base::parse;
 use crate::snapshot::ObjectKey;
+
+pub use super::text::{
+    AppRoot, CookieName, ForwardedPrefix, HeaderPattern, HeaderText, HeaderToken, RewriteTarget, ServerName,
+};
 
 /// A type of setting.
 pub trait FromAnnotation: Sized {
@@ -27,7 +32,7 @@ pub trait FromAnnotation: Sized {
     }
 }
 
-fn or_shape<T: FromAnnotation>(value: Option<T>, text: &str) -> Result<T, String> {
+pub(super) fn or_shape<T: FromAnnotation>(value: Option<T>, text: &str) -> Result<T, String> {
     /// Longer texts are cut in messages: an annotation may have 256 KiB.
     const QUOTED: usize = 100;
     value.ok_or_else(|| {
@@ -321,70 +326,6 @@ impl FromAnnotation for ServerAliases {
         names.sort_unstable();
         Ok(Self(names))
     }
-}
-
-/// Checked texts, trimmed per line. With validation switched off any text passes for which `always` holds.
-macro_rules! texts {
-    ($($(#[$doc:meta])* $name:ident($shape:literal, $valid:expr $(, always $always:expr)?);)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-        pub struct $name(String);
-
-        impl $name {
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl FromAnnotation for $name {
-            const SHAPE: &'static str = $shape;
-
-            fn from_annotation(text: &str) -> Result<Self, String> {
-                let valid: fn(&str) -> bool = $valid;
-                if valid(text) { Self::unchecked(text) } else { or_shape(None, text) }
-            }
-
-            fn unchecked(text: &str) -> Result<Self, String> {
-                let always: &[fn(&str) -> bool] = &[$($always)?];
-                or_shape(always.iter().all(|holds| holds(text)).then(|| Self(trim_lines(text))), text)
-            }
-        }
-    )*};
-}
-
-texts! {
-    /// A host, possibly with nginx variables; the characters of a server name, regexes included.
-    ServerName("a host name", |text| text.trim().chars().all(is_server_name));
-    /// The new path, with `$1`..`$n` of the path's groups; or an http(s) URL.
-    RewriteTarget("a path of letters, digits and -._~/:$", |text| text.chars().all(is_path_with_capture));
-    /// `X-Forwarded-Prefix`; may hold `$1`..`$n`.
-    ForwardedPrefix(
-        "a path of letters, digits and -._~/:$",
-        |text| text.chars().all(|c| c == ' ' || is_path_with_capture(c))
-    );
-    /// An absolute path, without a scheme.
-    AppRoot(
-        "an absolute path of letters, digits and -._~/:$",
-        |text| text.chars().all(is_path_with_capture),
-        always |text| text.starts_with('/')
-    );
-}
-
-fn is_basic(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "-._~/:".contains(c)
-}
-
-fn is_path_with_capture(c: char) -> bool {
-    is_basic(c) || c == '$'
-}
-
-fn is_server_name(c: char) -> bool {
-    is_basic(c) || r"^$[](){}*+?|&=\".contains(c)
-}
-
-/// Also drops empty lines at both ends: no text that is taken here may end in a line break.
-fn trim_lines(text: &str) -> String {
-    text.trim().split('\n').map(str::trim).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -112,6 +112,10 @@ fn texts() {
         ("/{x}", None),
     ]);
     check::<ForwardedPrefix>(&[("/a", text("/a")), ("/a b", text("/a b")), ("/a;", None)]);
+    check::<HeaderToken>(&[("X-Canary", text("X-Canary")), (" a ", text("a")), ("a b", None), ("a:b", None)]);
+    check::<HeaderText>(&[("Do Canary", text("Do Canary")), ("a;b", None), ("\"a\"", None)]);
+    check::<HeaderPattern>(&[("^v(1|2)$", text("^v(1|2)$")), ("^a b$", None), ("(?!x)", None)]);
+    check::<CookieName>(&[("kanarie", text("kanarie")), ("a=b", None)]);
     check::<AppRoot>(&[("/app", text("/app")), ("app", None), ("https://a.test/", None), ("/a?b", None)]);
     check(&[
         ("shop/tls", Some(ObjectKey::new("shop", "tls"))),

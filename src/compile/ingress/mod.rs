@@ -3,6 +3,7 @@
 //! The order of everything is the order of the owned Ingresses (contract §2.1): the first one wins a location, a
 //! certificate, an alias, an upstream's settings.
 
+mod canary;
 mod class;
 mod hosts;
 mod locations;
@@ -20,7 +21,6 @@ use super::intern::Interner;
 use super::report::{self, Report};
 use super::settings::AllSettings;
 use super::{Memo, Options};
-use crate::base::diagnostic::{Reason, Severity};
 use crate::snapshot::{Ingress, ObjectKey, Snapshot};
 use crate::table::{RoutingTable, UpstreamKey};
 
@@ -57,13 +57,19 @@ impl Owned {
     pub fn annotations(&self) -> &Annotations {
         &self.parsed.annotations
     }
+
+    /// A canary Ingress has no locations of its own (contract §16).
+    pub fn is_canary(&self) -> bool {
+        self.annotations().canary == Some(true)
+    }
 }
 
 /// Compiles all owned Ingresses of the snapshot.
 pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output {
     let owned = owned(input, memo, report);
     let mut upstreams = upstreams::Upstreams::new(input);
-    let servers = servers::collect(&owned, &mut upstreams, report);
+    let mut servers = servers::collect(&owned, &mut upstreams, report);
+    canary::merge(input, &owned, &mut servers, &mut upstreams, report);
     let mut certificates = tls::select(input, &owned, &servers, memo, report);
     let mut texts = Interner::default();
     let mut routes = locations::Routes::new(input, &owned, &mut texts, report);
@@ -106,18 +112,17 @@ fn owned(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Vec<Owned> {
             continue;
         }
         let parsed = memo.annotations(key, ingress, &input.options.annotations);
-        for problem in &parsed.problems {
+        let scope = |p: &AnnotationProblem| Annotations::row(&p.key, &input.options.annotations).map(|row| row.scope);
+        // What a canary says of locations has no effect, so it cannot be wrong either.
+        let is_canary = parsed.annotations.canary == Some(true);
+        let matters =
+            |p: &&AnnotationProblem| !is_canary || p.effect == Effect::Reject || scope(p) != Some(Scope::Location);
+        for problem in parsed.problems.iter().filter(matters) {
             report.add(report::annotation(ingress, problem));
         }
         if parsed.problems.iter().any(|p| p.effect == Effect::Reject) {
             continue;
         }
-        if parsed.annotations.canary == Some(true) {
-            let message = "canary Ingresses are not in this version yet: all requests go to the main Ingress";
-            report.ingress(Severity::Warning, Reason::UnsupportedAnnotation, ingress, None, message);
-            continue;
-        }
-        let scope = |p: &AnnotationProblem| Annotations::row(&p.key, &input.options.annotations).map(|row| row.scope);
         let denial = |hosts: bool| {
             let mut denials = parsed.problems.iter().filter(|p| p.effect == Effect::Deny);
             let first = denials.find(|p| !hosts || scope(p) == Some(Scope::Server));

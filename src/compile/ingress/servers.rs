@@ -7,7 +7,7 @@ use super::Owned;
 use super::upstreams::{Backend, Upstreams};
 use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::report::Report;
-use crate::snapshot::{IngressBackend, IngressRule, PathType};
+use crate::snapshot::{HttpIngressPath, IngressBackend, IngressRule, PathType};
 use crate::table::Target;
 
 /// The name of the default server.
@@ -71,7 +71,7 @@ pub fn collect<'a>(owned: &'a [Owned], upstreams: &mut Upstreams<'_>, report: &m
     };
     let mut servers = Servers::new();
     servers.insert(DEFAULT_SERVER.to_owned(), Server::new(root(None, default.clone())));
-    for (index, item) in owned.iter().enumerate() {
+    for (index, item) in owned.iter().enumerate().filter(|(_, item)| !item.is_canary()) {
         let own_default = default_backend(item, index, owned, upstreams);
         if let (Some(own), true) = (&own_default, item.ingress.spec.rules.is_empty()) {
             catch_all(&mut servers, own, (index, owned), report);
@@ -116,7 +116,7 @@ fn catch_all(servers: &mut Servers<'_>, own: &Backend, (index, owned): (usize, &
 }
 
 /// The lower-case host of a rule, [`DEFAULT_SERVER`] for none, or `None` when it is no host.
-fn rule_host(rule: &IngressRule, number: usize, item: &Owned, report: &mut Report) -> Option<String> {
+pub fn rule_host(rule: &IngressRule, number: usize, item: &Owned, report: &mut Report) -> Option<String> {
     if rule.host.is_empty() {
         return Some(DEFAULT_SERVER.to_owned());
     }
@@ -145,15 +145,14 @@ fn add_paths<'a>(
     let Some(item) = owned.get(index) else { return };
     for (position, path) in rule.http.iter().flat_map(|http| http.paths.iter()).enumerate() {
         let key = || format!("spec.rules[{number}].http.paths[{position}]");
-        let text = if path.path.is_empty() { "/" } else { path.path.as_str() };
+        let text = path_text(path);
         if !text.starts_with('/') || text.chars().any(char::is_control) {
             let message = format!("{text:?} is not an absolute path without control characters; it is not served");
             report.ingress(Severity::Error, Reason::InvalidRule, &item.ingress, Some(key()), message);
             continue;
         }
         let Some(service) = service_of(&path.backend) else { continue };
-        // ImplementationSpecific is Prefix (contract §4.1).
-        let exact = path.path_type == PathType::Exact;
+        let exact = is_exact(path);
         if let Some(holder) = server.holder(text, exact) {
             conflict(item, holder.and_then(|h| owned.get(h)), &rule.host, text, key(), report);
             continue;
@@ -197,13 +196,30 @@ impl<'a> Server<'a> {
     }
 }
 
+/// No path is the root (contract §4.4).
+pub fn path_text(path: &HttpIngressPath) -> &str {
+    if path.path.is_empty() { "/" } else { path.path.as_str() }
+}
+
+/// `ImplementationSpecific` is `Prefix` (contract §4.1).
+pub fn is_exact(path: &HttpIngressPath) -> bool {
+    path.path_type == PathType::Exact
+}
+
 /// `resource` backends are skipped (contract §2.6).
-fn service_of(backend: &IngressBackend) -> Option<&crate::snapshot::IngressServiceBackend> {
+pub fn service_of(backend: &IngressBackend) -> Option<&crate::snapshot::IngressServiceBackend> {
     backend.service.as_ref()
 }
 
+/// Where one of both says anything of canaries the loss is meant: Flagger sets `canary: "false"` between two rollouts
+/// (contract §2.3).
 fn conflict(item: &Owned, holder: Option<&Owned>, host: &str, path: &str, key: String, report: &mut Report) {
+    let meant = [Some(item), holder].into_iter().flatten().any(|i| i.annotations().canary.is_some());
+    let (severity, reason) = match meant {
+        true => (Severity::Note, Reason::UnusedCanary),
+        false => (Severity::Warning, Reason::Conflict),
+    };
     let holder = holder.map_or_else(|| "another rule".to_owned(), |h| format!("ingress {}", h.key));
     let message = format!("host {host:?} and path {path:?} is already defined in {holder}");
-    report.ingress(Severity::Warning, Reason::Conflict, &item.ingress, Some(key), message);
+    report.ingress(severity, reason, &item.ingress, Some(key), message);
 }

@@ -8,8 +8,8 @@ use super::servers::DEFAULT_SERVER;
 use super::{Input, Owned};
 use crate::compile::endpoints::{Endpoints, Owner, Plan, PortLookup, SliceIndex, Source};
 use crate::compile::intern::Interner;
-use crate::snapshot::{Ingress, IngressServiceBackend, ObjectKey};
-use crate::table::{Index, Target, Upstream, UpstreamKey};
+use crate::snapshot::{IngressServiceBackend, ObjectKey};
+use crate::table::{Alternative, Index, Target, Upstream, UpstreamKey};
 
 /// Where a location's requests go, with the Service and port as text.
 #[derive(Clone, Debug)]
@@ -78,16 +78,22 @@ impl<'a> Upstreams<'a> {
         self.push(key, "upstream-default-backend".into(), plan, true, None)
     }
 
-    /// The upstream of a backend, with its Service and port as text.
-    pub fn add(&mut self, backend: &IngressServiceBackend, owner: usize, owned: &[Owned]) -> Backend {
-        let item = owned.get(owner);
-        let namespace = item.map_or_else(|| Arc::from(""), |i| i.key.namespace.clone());
+    /// What a backend's upstream is called.
+    pub fn key(&mut self, backend: &IngressServiceBackend, namespace: Arc<str>) -> UpstreamKey {
         let port: Arc<str> = match (&backend.port.name, backend.port.number) {
             (Some(name), _) if !name.is_empty() => name.clone(),
             (_, Some(number)) => self.ports.text(itoa::Buffer::new().format(number)),
             _ => self.ports.text("0"),
         };
-        let key = UpstreamKey { namespace: namespace.clone(), service: backend.name.clone(), port: port.clone() };
+        UpstreamKey { namespace, service: backend.name.clone(), port }
+    }
+
+    /// The upstream of a backend, with its Service and port as text.
+    pub fn add(&mut self, backend: &IngressServiceBackend, owner: usize, owned: &[Owned]) -> Backend {
+        let item = owned.get(owner);
+        let namespace = item.map_or_else(|| Arc::from(""), |i| i.key.namespace.clone());
+        let key = self.key(backend, namespace.clone());
+        let port = key.port.clone();
         if let Some((known, &index)) = self.index.get_key_value(&key) {
             let (service, port) = (Arc::clone(&known.service), Arc::clone(&known.port));
             return Backend { target: Target::Upstream(index), service, port };
@@ -103,8 +109,11 @@ impl<'a> Upstreams<'a> {
             external_name: self.input.options.external_names,
         };
         let name = format!("{}-{}-{}", key.namespace, key.service, key.port).into();
-        let ingress = item.map(|i| Arc::clone(&i.ingress));
-        Backend { target: self.push(key, name, plan, false, ingress), service: backend.name.clone(), port }
+        let first = item.map(|item| match item.is_canary() {
+            true => Owner::Canary(Arc::clone(&item.ingress)),
+            false => Owner::Ingress(Arc::clone(&item.ingress)),
+        });
+        Backend { target: self.push(key, name, plan, false, first), service: backend.name.clone(), port }
     }
 
     fn push(
@@ -113,13 +122,24 @@ impl<'a> Upstreams<'a> {
         name: Arc<str>,
         plan: Plan,
         is_default_backend: bool,
-        first: Option<Arc<Ingress>>,
+        first: Option<Owner>,
     ) -> Target {
         let index = Index::try_from(self.list.len()).unwrap_or(Index::MAX);
         self.index.insert(key.clone(), index);
-        self.sources.push(Source { plan, owner: first.map(Owner::Ingress) });
-        self.list.push(Upstream { key, name, is_default_backend });
+        self.sources.push(Source { plan, owner: first });
+        self.list.push(Upstream { key, name, is_default_backend, alternative: None });
         Target::Upstream(index)
+    }
+
+    pub fn get(&self, index: Index) -> Option<&Upstream> {
+        self.list.get(index as usize)
+    }
+
+    /// Gives an upstream the alternative that it has not had.
+    pub fn set_alternative(&mut self, index: Index, alternative: Alternative) {
+        if let Some(upstream) = self.list.get_mut(index as usize) {
+            upstream.alternative = Some(alternative);
+        }
     }
 
     /// Resolves every upstream's endpoints.
