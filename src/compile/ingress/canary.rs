@@ -32,7 +32,7 @@ pub fn merge(
             tell_switched_off(item, merge.report);
             continue;
         }
-        let one = One { index, item, canary: Arc::new(resolve(item, &input.settings.global, merge.report)) };
+        let one = One { index, item, canary: Arc::new(resolve(item, &input.settings.main.global, merge.report)) };
         merge.default_backend(&one, servers);
         merge.rules(&one, servers);
     }
