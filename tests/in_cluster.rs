@@ -1,6 +1,9 @@
 //! In a real Kubernetes cluster, on this machine: see `tests/cluster`. Where none can run, every test says so.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test's helpers may end it, too")]
+// Helpers of a test may end it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::string_slice)]
+// The figures of a proof are printed.
+#![allow(clippy::print_stdout)]
 
 mod kit;
 
@@ -18,6 +21,10 @@ mod leader;
 mod outage;
 #[path = "in_cluster/pods.rs"]
 mod pods;
+#[path = "in_cluster/policy.rs"]
+mod policy;
+#[path = "in_cluster/rollouts.rs"]
+mod rollouts;
 #[path = "in_cluster/serve.rs"]
 mod serve;
 #[path = "in_cluster/site.rs"]
