@@ -94,6 +94,19 @@ fn verdicts() {
     }
 }
 
+/// Flagger keeps a copy of the Ingress, first with `canary: "false"`, then with a weight (contract §2.3).
+#[test]
+fn what_flagger_writes_is_no_conflict() {
+    let known = known();
+    let prefix = "nginx.ingress.kubernetes.io";
+    for annotations in
+        [format!("{prefix}/canary: 'false'"), format!("{prefix}/canary: 'true', {prefix}/canary-weight: '10'")]
+    {
+        let candidate = ingress("nginx", &annotations, "web.test", "/", "Prefix", "web");
+        assert!(known.check(candidate, &Options::default()).refusals.is_empty(), "{annotations}");
+    }
+}
+
 #[test]
 fn a_newer_version_of_itself_is_no_conflict() {
     let known = known();
