@@ -56,6 +56,10 @@ pub enum ExternalNames {
 impl ExternalNames {
     fn allow(self, address: IpAddr) -> bool {
         let address = address.to_canonical();
+        // Connecting to it leads to this host.
+        if address.is_unspecified() {
+            return false;
+        }
         let well_known = address == Ipv4Addr::LOCALHOST || address == Ipv6Addr::LOCALHOST;
         !address.is_loopback() || (self == Self::Loopback && !well_known)
     }

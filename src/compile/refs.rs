@@ -2,6 +2,7 @@
 
 use super::Options;
 use super::ingress::{is_ours, is_owned};
+use crate::base::parse::go_bool;
 use crate::snapshot::{Ingress, ObjectKey, References, Snapshot};
 
 /// Annotations that name a Secret and are acted on.
@@ -15,21 +16,26 @@ pub fn references(snapshot: &Snapshot, options: &Options) -> References {
     let classes = snapshot.ingress_classes.values().filter(|class| is_ours(class, options));
     references.config_maps.extend(classes.filter_map(|class| class.config_map()));
     references.secrets.extend(options.default_certificate.clone());
+    let main = options.config_map.as_ref().and_then(|key| snapshot.config_maps.get(key));
+    let allowed = main.and_then(|map| map.data.get("allow-cross-namespace-resources"));
+    let foreign = allowed.and_then(|text| go_bool(text.trim())).unwrap_or(false);
     for (key, ingress) in &snapshot.ingresses {
         if is_owned(ingress, snapshot, options) {
-            of_ingress(key, ingress, options, &mut references);
+            of_ingress(key, ingress, options, foreign, &mut references);
         }
     }
     references
 }
 
-fn of_ingress(key: &ObjectKey, ingress: &Ingress, options: &Options, references: &mut References) {
+fn of_ingress(key: &ObjectKey, ingress: &Ingress, options: &Options, foreign: bool, references: &mut References) {
     let certificates = ingress.spec.tls.iter().filter(|tls| !tls.secret_name.is_empty());
     references.secrets.extend(certificates.map(|tls| ObjectKey::new(key.namespace.clone(), tls.secret_name.as_str())));
     for (name, text) in &ingress.metadata.annotations {
         let own = name.strip_prefix(options.annotations.prefix.as_str()).and_then(|rest| rest.strip_prefix('/'));
         if own.is_some_and(|own| SECRETS.contains(&own)) {
-            references.secrets.extend(ObjectKey::parse(text.trim(), &key.namespace));
+            // Others' Secrets are not read either, unless the ConfigMap allows it.
+            let named = ObjectKey::parse(text.trim(), &key.namespace);
+            references.secrets.extend(named.filter(|named| foreign || named.namespace == key.namespace));
         }
     }
 }
@@ -41,7 +47,7 @@ mod tests {
     use super::*;
     use crate::compile::annotations::ROWS;
     use crate::compile::annotations::value::FromAnnotation as _;
-    use crate::snapshot::{IngressTls, Object};
+    use crate::snapshot::{ConfigMap, IngressTls, Object};
 
     fn ingress(name: &str, class: &str, secret: &str, annotation: Option<(&str, &str)>) -> Object {
         let mut ingress = Ingress::default();
@@ -69,9 +75,16 @@ mod tests {
             udp_services: Some(ObjectKey::new("ns", "udp")),
             ..Options::default()
         };
+        let allowing = Options { config_map: Some(ObjectKey::new("ns", "config")), ..options.clone() };
+        let mut allowed = snapshot.clone();
+        let mut map = ConfigMap::default();
+        (map.metadata.namespace, map.metadata.name) = ("ns".into(), "config".into());
+        map.data.insert("allow-cross-namespace-resources".into(), "true".into());
+        allowed.insert(Object::ConfigMap(Arc::new(map)));
+        assert!(references(&allowed, &allowing).secrets.contains(&ObjectKey::new("other", "ca")));
         let references = references(&snapshot, &options);
         let names: Vec<String> = references.secrets.iter().map(ToString::to_string).collect();
-        assert_eq!(names, ["ns/default", "other/ca", "shop/web-tls"]);
+        assert_eq!(names, ["ns/default", "shop/web-tls"], "others' Secrets are not read");
         let names: Vec<String> = references.config_maps.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["ns/tcp", "ns/udp"]);
     }

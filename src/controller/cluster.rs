@@ -19,8 +19,8 @@ use crate::source::Cluster;
 use crate::source::cluster::{Access, Scope};
 use crate::telemetry::Telemetry;
 
-/// For the last words of a replica that ends.
-const LAST_WORDS: Duration = Duration::from_secs(15);
+/// For taking the status of all Ingresses away; ten thousand take half a minute.
+const CLEARING: Duration = Duration::from_secs(60);
 
 /// How the cluster is watched and spoken to.
 #[derive(Clone, Debug)]
@@ -105,25 +105,27 @@ impl Speaker {
         self.world.clone()
     }
 
+    /// Ends the admission server. It is called for as long as this Pod is an endpoint of its Service.
+    pub fn admission_ends(&self) -> CancellationToken {
+        self.admission_ends.clone()
+    }
+
     /// The end of the process: the last one that leads takes the status away, then the lease is given back.
     pub async fn end(self) {
-        let last_words = async {
-            if let Some((settings, writer)) = self.status {
-                writer.abort();
-                let _ = writer.await;
-                let world = self.world.borrow().clone();
-                if *self.leads.borrow() && world.is_known {
-                    Writer::new(self.client, settings).clear(&world).await;
+        if let Some((settings, writer)) = self.status {
+            writer.abort();
+            let _ = writer.await;
+            let world = self.world.borrow().clone();
+            if *self.leads.borrow() && world.is_known {
+                let clear = Writer::new(self.client, settings).clear(&world);
+                if tokio::time::timeout(CLEARING, clear).await.is_err() {
+                    tracing::warn!("the API server is too slow: some status stays");
                 }
             }
-            self.election_ends.cancel();
-            self.admission_ends.cancel();
-            if let Some(election) = self.election {
-                let _ = election.await;
-            }
-        };
-        if tokio::time::timeout(LAST_WORDS, last_words).await.is_err() {
-            tracing::warn!("the API server does not answer: the status and the lease stay as they are");
+        }
+        self.election_ends.cancel();
+        if let Some(election) = self.election {
+            let _ = election.await;
         }
     }
 }

@@ -84,9 +84,11 @@ fn is_this_host(ip: IpAddr) -> bool {
 async fn follow(resolver: Arc<TokioResolver>, handle: Arc<Handle>, (key, name): (UpstreamKey, DnsName)) {
     // A final dot keeps the search list out: an external name is absolute.
     let absolute = format!("{}.", name.name);
+    let mut failing = false;
     loop {
         let wait = match resolver.lookup_ip(absolute.as_str()).await {
             Ok(answer) => {
+                failing = false;
                 let mut list: Vec<Endpoint> = answer
                     .iter()
                     .filter(|ip| name.loopback || !is_this_host(*ip))
@@ -99,7 +101,9 @@ async fn follow(resolver: Arc<TokioResolver>, handle: Arc<Handle>, (key, name): 
                 answer.valid_until().saturating_duration_since(Instant::now()).clamp(SHORTEST, LONGEST)
             }
             Err(error) => {
-                tracing::warn!(name = %name.name, %error, "an external name cannot be resolved");
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(name = %name.name, %error, "an external name cannot be resolved");
+                }
                 SHORTEST
             }
         };

@@ -20,11 +20,11 @@ use super::world::World;
 use crate::base::diagnostic::{Diagnostic, ObjectRef, Reason, Severity};
 use crate::compile::Options;
 use crate::compile::ingress::is_owned;
-use crate::snapshot::{ObjectKey, Snapshot};
+use crate::snapshot::{Ingress, ObjectKey, Snapshot};
 
 /// Who says it: what ingress-nginx's events are found by.
 const COMPONENT: &str = "nginx-ingress-controller";
-/// Events that wait to be written; then the oldest are dropped.
+/// Events that wait to be written; then news of versions are dropped, and warnings wait.
 const QUEUE: usize = 4096;
 /// What is wrong for so long is told: an Ingress may be there a moment before its Service.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -52,8 +52,8 @@ pub struct Events {
     options: Options,
     /// `--disable-sync-events`.
     sync: bool,
-    /// The version of each Ingress that was told to be taken.
-    synced: BTreeMap<ObjectKey, (Option<Arc<str>>, i64)>,
+    /// The version of each Ingress that was told to be taken. It shares the store's object: equal versions are one.
+    synced: BTreeMap<ObjectKey, Arc<Ingress>>,
     /// Warnings that hold, and since when; `None` once they were told.
     holding: HashMap<Said, Option<Instant>>,
     queue: VecDeque<Said>,
@@ -100,6 +100,9 @@ impl Events {
 
     /// What is new in the world goes to the queue, or, when another replica speaks, counts as told.
     fn look(&mut self, world: &World, now: Instant, speaks: bool) {
+        if !speaks {
+            self.queue.clear();
+        }
         for said in self.taken(&world.snapshot) {
             self.push(said, speaks);
         }
@@ -108,7 +111,9 @@ impl Events {
         self.holding.retain(|said, _| holding.contains(said));
         for said in holding {
             let since = self.holding.entry(said.clone()).or_insert(Some(now));
-            if since.is_some_and(|since| now.saturating_duration_since(since) >= SETTLED) && speaks {
+            let due = since.is_some_and(|since| now.saturating_duration_since(since) >= SETTLED);
+            // What finds no room is told at the next look.
+            if due && speaks && self.queue.len() < QUEUE {
                 *since = None;
                 self.push(said, true);
             }
@@ -123,13 +128,13 @@ impl Events {
         self.synced.retain(|key, _| snapshot.ingresses.contains_key(key));
         let mut taken = Vec::new();
         for (key, ingress) in &snapshot.ingresses {
-            let version = (ingress.metadata.uid.clone(), ingress.metadata.generation);
-            if self.synced.get(key) == Some(&version) || !is_owned(ingress, snapshot, &self.options) {
+            let known = self.synced.get(key).is_some_and(|known| Arc::ptr_eq(known, ingress));
+            if known || !is_owned(ingress, snapshot, &self.options) {
                 continue;
             }
             // One that has an address and was there before us is no news.
-            let is_news =
-                self.synced.insert(key.clone(), version).is_some() || !super::status::has_status(key, snapshot);
+            let before = self.synced.insert(key.clone(), Arc::clone(ingress));
+            let is_news = before.is_some() || !super::status::has_status(key, snapshot);
             if is_news {
                 taken.push(Said {
                     object: ObjectRef { kind: "Ingress", namespace: key.namespace.clone(), name: key.name.clone() },
@@ -144,13 +149,9 @@ impl Events {
     }
 
     fn push(&mut self, said: Said, speaks: bool) {
-        if !speaks {
-            return;
+        if speaks && self.queue.len() < QUEUE {
+            self.queue.push_back(said);
         }
-        if self.queue.len() >= QUEUE {
-            self.queue.pop_front();
-        }
-        self.queue.push_back(said);
     }
 
     async fn write(&self, said: &Said) {

@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
 use kube::{Api, Client};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// The election's Lease, and who takes part in it.
@@ -86,7 +86,7 @@ impl Election {
         self.ttl / 4
     }
 
-    /// After so long without a renewal somebody else may lead soon: stop before.
+    /// After so long without a renewal this replica stops leading.
     fn deadline(&self) -> Duration {
         self.ttl * 2 / 3
     }
@@ -95,29 +95,45 @@ impl Election {
     pub async fn run(self, client: Client, leads: Arc<watch::Sender<bool>>, ends: CancellationToken) {
         let leases: Api<Lease> = Api::namespaced(client, &self.namespace);
         let mut seen = Observed::default();
-        let mut renewed = Instant::now();
-        loop {
-            // A lease that is renewed late is lost: the answer must come while it is still ours.
-            match timeout(self.retry().max(Duration::from_secs(1)), self.once(&leases, &mut seen)).await {
+        // When the Lease was asked for that is held: it is ours for its duration from then on, not from the answer.
+        let mut renewed = None;
+        while !ends.is_cancelled() {
+            let asked = Instant::now();
+            let turn = timeout(self.retry().max(Duration::from_secs(1)), self.once(&leases, &mut seen));
+            match self.unless_late(renewed, &leads, turn).await {
                 Ok(Ok(held)) => {
-                    renewed = Instant::now();
+                    renewed = held.then_some(asked);
                     self.tell(&leads, held);
                 }
                 Ok(Err(error)) => tracing::debug!(%error, lease = self.name, "the lease cannot be read or written"),
                 Err(_) => tracing::debug!(lease = self.name, "no answer about the lease"),
             }
-            if renewed.elapsed() >= self.deadline() {
-                self.tell(&leads, false);
-            }
             // Replicas that start together do not stay in step.
-            let pause = self.retry().mul_f64(0.8 + 0.4 * jitter());
-            if ends.run_until_cancelled(sleep(pause)).await.is_none() {
-                break;
-            }
+            let pause = sleep(self.retry().mul_f64(0.8 + 0.4 * jitter()));
+            self.unless_late(renewed, &leads, ends.run_until_cancelled(pause)).await;
         }
         if *leads.borrow() {
             let _ = timeout(Duration::from_secs(5), self.release(&leases)).await;
+            self.tell(&leads, false);
         }
+    }
+
+    /// Waits, but stops leading in time: somebody else may lead soon.
+    async fn unless_late<T>(
+        &self,
+        renewed: Option<Instant>,
+        leads: &watch::Sender<bool>,
+        wait: impl Future<Output = T>,
+    ) -> T {
+        let mut wait = std::pin::pin!(wait);
+        if let Some(renewed) = renewed {
+            tokio::select! {
+                biased;
+                done = wait.as_mut() => return done,
+                () = sleep_until(renewed + self.deadline()) => self.tell(leads, false),
+            }
+        }
+        wait.await
     }
 
     fn tell(&self, leads: &watch::Sender<bool>, now: bool) {

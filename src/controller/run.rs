@@ -151,6 +151,7 @@ async fn serve(mut settings: Settings, announce: impl FnOnce(&Addresses)) -> Res
         _ = interrupt.recv() => None,
     };
     let mut workers = Vec::new();
+    let (mut pace, is_known) = (Pace::default(), first.is_some());
     if let Some(first) = first {
         let services = &first.snapshot.services;
         if let Some(key) = settings.options.default_backend.as_ref().filter(|key| !services.contains_key(key)) {
@@ -164,19 +165,25 @@ async fn serve(mut settings: Settings, announce: impl FnOnce(&Addresses)) -> Res
             write_ready(path, &addresses).map_err(|error| RunError::ReadyFile(path.clone(), error))?;
         }
         announce(&addresses);
-        let mut pace = Pace::default();
         loop {
             tokio::select! {
                 update = pace.next(&mut feed) => match update {
                     Some(update) => pace.take(&update, |update| controller.update(update)),
-                    None => return Err(RunError::Internal("the directory's watcher ended".to_owned())),
+                    None => return Err(RunError::Internal("what is watched is not watched any more".to_owned())),
                 },
                 _ = term.recv() => break,
                 _ = interrupt.recv() => break,
             }
         }
     }
-    drain(&settings, &handle, speaker, workers).await;
+    let mut ending = std::pin::pin!(drain(&settings, &handle, speaker, workers));
+    // For as long as something is served, endpoints leave and certificates change.
+    loop {
+        tokio::select! {
+            () = ending.as_mut() => break,
+            Some(update) = pace.next(&mut feed), if is_known => pace.take(&update, |update| controller.update(update)),
+        }
+    }
     drop(feed);
     admin_ends.cancel();
     admin.join_all().await;
@@ -193,10 +200,14 @@ async fn follow(root: PathBuf) -> Result<Feed, RunError> {
 async fn drain(settings: &Settings, handle: &Handle, speaker: Option<Speaker>, workers: Vec<thread::JoinHandle<()>>) {
     tracing::info!(grace = ?settings.shutdown_grace, "shutting down");
     handle.announce_stop();
+    let admission_ends = speaker.as_ref().map(Speaker::admission_ends);
     // Beside the draining: who looks up our address is to look elsewhere while we still answer.
     let silenced = speaker.map(|speaker| tokio::spawn(speaker.end()));
     tokio::time::sleep(settings.shutdown_grace).await;
     handle.drain();
+    if let Some(admission_ends) = admission_ends {
+        admission_ends.cancel();
+    }
     let joined = tokio::task::spawn_blocking(move || {
         workers.into_iter().for_each(|worker| drop(worker.join()));
     });

@@ -41,7 +41,7 @@ impl Feed {
                 }
                 follow.next().await
             }
-            Self::Cluster(cluster) => Some(cluster.next(routes_from).await),
+            Self::Cluster(cluster) => cluster.next(routes_from).await,
         }
     }
 }

@@ -193,22 +193,24 @@ impl Own {
         let text = |error: kube::Error| format!("Secret {key}: {error}");
         let secret = secrets.get_opt(&key.name).await.map_err(text)?;
         let known = secret.as_ref().and_then(Material::of);
-        let due = known.as_ref().is_none_or(|known| known.is_due(&self.names, SystemTime::now()));
-        let material = match known {
-            Some(known) if !due || !*leads.borrow() => known,
-            None if !*leads.borrow() => return Err(format!("Secret {key} is not there yet: the leader makes it")),
+        let now = SystemTime::now();
+        let leads = *leads.borrow();
+        match known {
+            Some(known) if !leads => Ok(known),
+            None if !leads => Err(format!("Secret {key} is not there yet: the leader makes it")),
+            Some(known) if !known.is_due(&self.names, now) => {
+                // What is good is shown, whether or not it can be announced.
+                self.announce(client, &known).await.unwrap_or_else(|error| tracing::warn!(error, "the caBundle"));
+                Ok(known)
+            }
             known => {
-                let new = Material::make(&self.names, known.as_ref(), SystemTime::now())?;
-                // Trusted before it is shown.
+                let new = Material::make(&self.names, known.as_ref(), now)?;
+                // Trusted before it is shown; where that fails, the one before it goes on.
                 self.announce(client, &new).await?;
                 self.store(&secrets, key, secret, &new).await.map_err(text)?;
-                return Ok(new);
+                Ok(new)
             }
-        };
-        if *leads.borrow() {
-            self.announce(client, &material).await?;
         }
-        Ok(material)
     }
 
     /// By compare-and-swap: of two that think they lead one is told of a conflict.

@@ -24,7 +24,7 @@ pub struct Verdict {
 }
 
 /// The world, with the Ingresses of every host.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Known {
     snapshot: Arc<Snapshot>,
     hosts: HashMap<String, BTreeSet<ObjectKey>>,

@@ -47,11 +47,16 @@ fn drained(events: &mut Events) -> Vec<String> {
 async fn a_version_is_told_once() {
     let mut events = events();
     let now = Instant::now();
-    events.look(&world(&[("a", 1, false), ("b", 1, true)], &[]), now, true);
+    let first = world(&[("a", 1, false), ("b", 1, true)], &[]);
+    events.look(&first, now, true);
     assert_eq!(drained(&mut events), ["Ingress ns/a Sync Scheduled for sync"]);
-    events.look(&world(&[("a", 1, true), ("b", 1, true)], &[]), now, true);
+    events.look(&first, now, true);
     assert!(drained(&mut events).is_empty());
-    events.look(&world(&[("a", 1, true), ("b", 2, true)], &[]), now, true);
+    // The same object is the same version; a new one is another, be it by its annotations alone.
+    let mut second = first.clone();
+    let newer = world(&[("b", 1, true)], &[]).snapshot.ingresses.clone();
+    Arc::make_mut(&mut second.snapshot).ingresses.extend(newer);
+    events.look(&second, now, true);
     assert_eq!(drained(&mut events), ["Ingress ns/b Sync Scheduled for sync"]);
 }
 

@@ -28,7 +28,7 @@ const WRITES: usize = 8;
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long a status that was written is taken for written though the watch has not said so yet.
 const SETTLED: Duration = Duration::from_secs(5);
-/// Before writing again what could not be written.
+/// Before writing again what could not be written; it doubles up to the interval.
 const RETRY: Duration = Duration::from_secs(2);
 
 /// How the status is kept.
@@ -70,81 +70,84 @@ impl Writer {
 
     /// Keeps the status while this replica leads. Ends with the world's sender.
     pub async fn run(mut self, mut world: watch::Receiver<World>, mut leads: watch::Receiver<bool>) {
+        let mut retry = RETRY;
         loop {
-            let mut pause = self.settings.interval.max(Duration::from_secs(1));
+            let mut written = Ok(());
             if *leads.borrow_and_update() {
                 let now = world.borrow_and_update().clone();
-                if now.is_known && !self.write(&now).await {
-                    pause = RETRY;
+                if now.is_known {
+                    written = self.write(&now, &leads).await;
                 }
             }
+            let interval = self.settings.interval.max(Duration::from_secs(1));
+            if let Err(error) = written {
+                tracing::warn!(error, again_in = ?retry, "the status cannot be written");
+                // Changes of the world do not shorten this: what refuses one patch refuses ten thousand.
+                tokio::select! {
+                    changed = leads.changed() => if changed.is_err() { return },
+                    () = sleep(retry) => {}
+                }
+                retry = (retry * 2).min(interval.max(RETRY));
+                continue;
+            }
+            retry = RETRY;
             tokio::select! {
                 changed = world.changed() => if changed.is_err() { return },
                 changed = leads.changed() => if changed.is_err() { return },
-                () = sleep(pause) => {}
+                () = sleep(interval) => {}
             }
         }
     }
 
-    /// Writes what differs; `false` if something could not be written.
-    async fn write(&mut self, world: &World) -> bool {
-        let Some(addresses) = self.addresses(&world.snapshot).await else { return false };
+    /// Writes what differs, while this replica leads.
+    async fn write(&mut self, world: &World, leads: &watch::Receiver<bool>) -> Result<(), String> {
+        let addresses = self.addresses(&world.snapshot).await?;
         self.written.retain(|_, (_, at)| at.elapsed() < SETTLED);
         let writes: Vec<Write> = differing(&world.snapshot, &self.settings.options, &addresses)
             .filter(|write| self.written.get(&write.key).is_none_or(|(written, _)| *written != write.addresses))
             .collect();
-        self.patch(writes).await
+        self.patch(writes, || *leads.borrow()).await
     }
 
-    async fn patch(&mut self, writes: Vec<Write>) -> bool {
+    /// Ends at the first patch that fails, and when this replica is not to write any more.
+    async fn patch(&mut self, writes: Vec<Write>, may: impl Fn() -> bool) -> Result<(), String> {
         let client = &self.client;
         let patches = futures_util::stream::iter(writes).map(async |write| (patch(client, &write).await, write));
         let mut patches = std::pin::pin!(patches.buffer_unordered(WRITES));
-        let mut all = true;
         while let Some((result, Write { key, addresses, .. })) = patches.next().await {
-            match result {
-                Ok(()) => {
-                    tracing::debug!(ingress = %key, ?addresses, "status written");
-                    self.written.insert(key, (addresses, Instant::now()));
-                }
-                Err(error) => {
-                    tracing::warn!(ingress = %key, %error, "the status cannot be written");
-                    all = false;
-                }
+            result.map_err(|error| format!("Ingress {key}: {error}"))?;
+            tracing::debug!(ingress = %key, ?addresses, "status written");
+            self.written.insert(key, (addresses, Instant::now()));
+            if !may() {
+                break;
             }
         }
-        all
+        Ok(())
     }
 
-    /// The addresses that every Ingress is to have; `None` if they cannot be found out now.
-    async fn addresses(&mut self, snapshot: &Snapshot) -> Option<Vec<LoadBalancerIngress>> {
+    /// The addresses that every Ingress is to have, or why they cannot be found out now.
+    async fn addresses(&mut self, snapshot: &Snapshot) -> Result<Vec<LoadBalancerIngress>, String> {
         match &self.settings.publish {
-            Publish::Addresses(list) => Some(addresses::sorted(list.iter().map(|text| address(text)).collect())),
-            Publish::Service(key) => match snapshot.services.get(key) {
-                Some(service) => Some(addresses::of_service(service)),
-                None => {
-                    tracing::warn!("--publish-service: there is no Service {key}; the status stays as it is");
-                    None
-                }
-            },
+            Publish::Addresses(list) => Ok(addresses::sorted(list.iter().map(|text| address(text)).collect())),
+            Publish::Service(key) => {
+                let service = snapshot.services.get(key);
+                let service = service.ok_or_else(|| format!("--publish-service: there is no Service {key}"))?;
+                Ok(addresses::of_service(service))
+            }
             Publish::Nodes { internal } => {
                 let fresh = |at: &Instant| at.elapsed() < self.settings.interval;
                 if let Some((known, _)) = self.nodes.as_ref().filter(|(_, at)| fresh(at)) {
-                    return Some(known.clone());
+                    return Ok(known.clone());
                 }
-                let own = self.settings.own.as_ref()?;
-                match timeout(ANSWER, own.nodes(&self.client, *internal)).await {
-                    Ok(Ok(list)) => {
-                        let list = addresses::sorted(list);
-                        self.nodes = Some((list.clone(), Instant::now()));
-                        Some(list)
-                    }
-                    Ok(Err(error)) => {
-                        tracing::warn!(%error, "the addresses of the nodes cannot be read; the status stays as it is");
-                        None
-                    }
-                    Err(_) => None,
-                }
+                let own = self.settings.own.as_ref().ok_or("this is no Pod: nothing is known of nodes")?;
+                let list = match timeout(ANSWER, own.nodes(&self.client, *internal)).await {
+                    Ok(Ok(Some(list))) => addresses::sorted(list),
+                    Ok(Ok(None)) => return Err(format!("there is no Pod {}/{}", own.namespace, own.name)),
+                    Ok(Err(error)) => return Err(format!("the addresses of the nodes cannot be read: {error}")),
+                    Err(_) => return Err("no answer about Pods and nodes".to_owned()),
+                };
+                self.nodes = Some((list.clone(), Instant::now()));
+                Ok(list)
             }
         }
     }
@@ -163,13 +166,18 @@ impl Writer {
                 Err(_) => return tracing::warn!("the status stays: no answer about other replicas"),
             }
         }
-        let Some(ours) = self.addresses(&world.snapshot).await else { return };
+        let ours = match self.addresses(&world.snapshot).await {
+            Ok(ours) => ours,
+            Err(error) => return tracing::warn!(error, "the status stays"),
+        };
         let writes: Vec<Write> = differing(&world.snapshot, &self.settings.options, &[])
             // What another controller wrote is its own.
             .filter(|write| world.snapshot.ingress_status.get(&write.key) == Some(&ours))
             .collect();
         tracing::info!(ingresses = writes.len(), "taking the status away");
-        self.patch(writes).await;
+        if let Err(error) = self.patch(writes, || true).await {
+            tracing::warn!(error, "the status stays");
+        }
     }
 }
 

@@ -48,20 +48,27 @@ impl Own {
     }
 
     /// The addresses of the nodes that run replicas: external ones, internal where there is none or it is asked for.
-    pub async fn nodes(&self, client: &Client, internal: bool) -> kube::Result<Vec<LoadBalancerIngress>> {
-        let replicas = self.replicas(client).await?.unwrap_or_default();
+    /// `None` if this is no Pod.
+    pub async fn nodes(&self, client: &Client, internal: bool) -> kube::Result<Option<Vec<LoadBalancerIngress>>> {
+        let Some(replicas) = self.replicas(client).await? else { return Ok(None) };
         // At its own end this Pod still counts: what it wrote is what it has to take away.
         let is_own = |pod: &Pod| pod.metadata.name.as_deref() == Some(self.name.as_str());
-        let running = replicas.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none() || is_own(pod));
+        let runs = |pod: &Pod| pod.metadata.deletion_timestamp.is_none() && is_ready(pod);
+        let running = replicas.iter().filter(|pod| runs(pod) || is_own(pod));
         let names: BTreeSet<String> = running.filter_map(|pod| pod.spec.as_ref()?.node_name.clone()).collect();
         let nodes: Api<Node> = Api::all(client.clone());
         let mut addresses = Vec::new();
         for name in names {
-            let node = nodes.get(&name).await?;
-            addresses.extend(of_node(&node, internal));
+            // A node that is gone has no address; its Pods go soon.
+            addresses.extend(nodes.get_opt(&name).await?.and_then(|node| of_node(&node, internal)));
         }
-        Ok(addresses)
+        Ok(Some(addresses))
     }
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.into_iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 fn of_node(node: &Node, internal: bool) -> Option<LoadBalancerIngress> {

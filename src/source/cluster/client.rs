@@ -53,6 +53,8 @@ pub async fn connect(access: &Access) -> Result<Client, AccessError> {
     config.headers.push((http::header::USER_AGENT, agent));
     config.read_timeout = Some(READ_TIMEOUT);
     config.reset_reader_on_write = true;
+    // Its pauses grow to minutes, unseen; who asks knows better how long to wait.
+    config.default_retry = false;
     Client::try_from(config).map_err(|error| AccessError::Client(Box::new(error)))
 }
 

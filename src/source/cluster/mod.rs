@@ -11,6 +11,7 @@ mod scope;
 mod store;
 mod watch;
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use backon::BackoffBuilder as _;
 use kube::Client;
 use kube::api::ListParams;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
 pub use client::{Access, AccessError, connect};
@@ -41,8 +42,19 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const QUESTIONS: usize = 16;
 /// For one answer of the API server.
 const ANSWER: Duration = Duration::from_secs(10);
+/// Before asking again for what is forbidden: a role may be mended.
+const FORBIDDEN_PAUSE: Duration = Duration::from_secs(30);
 
-type Answer = (Kind, ObjectKey, Option<Item>);
+/// What became of a question.
+#[derive(Debug)]
+enum Answer {
+    /// `None`: there is no such object.
+    Item(Kind, ObjectKey, Option<Item>),
+    /// It is asked again, but nobody need wait for it.
+    Forbidden(Kind, ObjectKey),
+}
+
+type Asked = (Kind, ObjectKey);
 type Refer = Box<dyn Fn(&Snapshot) -> References + Send>;
 
 /// The watches and what they led to.
@@ -54,12 +66,16 @@ pub struct Cluster {
     sender: mpsc::Sender<(WatchId, Seen)>,
     receiver: mpsc::Receiver<(WatchId, Seen)>,
     watches: JoinSet<()>,
-    questions: JoinSet<Answer>,
+    questions: JoinSet<()>,
+    open: HashMap<Asked, AbortHandle>,
+    answers: mpsc::Receiver<Answer>,
+    answer: mpsc::Sender<Answer>,
     free: Arc<Semaphore>,
     /// A change since references were looked for.
     unreferred: bool,
-    /// Until when routes wait for answers.
+    /// Until when routes wait, and for which answers.
     patience: Option<Instant>,
+    awaited: HashSet<Asked>,
     stage: Stage,
 }
 
@@ -86,6 +102,7 @@ impl Cluster {
         let namespaces = scope.namespace_selector.is_some().then(Default::default);
         let world = Snapshot { class_source: ClassSource::Cluster, namespaces, ..Snapshot::default() };
         let (sender, receiver) = mpsc::channel(QUEUE);
+        let (answer, answers) = mpsc::channel(QUEUE);
         let mut cluster = Self {
             client,
             scope,
@@ -95,9 +112,13 @@ impl Cluster {
             receiver,
             watches: JoinSet::new(),
             questions: JoinSet::new(),
+            open: HashMap::new(),
+            answers,
+            answer,
             free: Arc::new(Semaphore::new(QUESTIONS)),
             unreferred: true,
             patience: None,
+            awaited: HashSet::new(),
             stage: Stage::Referring,
         };
         cluster.watch_referring();
@@ -105,7 +126,7 @@ impl Cluster {
     }
 
     fn watch<T: Watch>(&mut self, of: Watching, part: Part) {
-        let id = self.store.add_watch(of);
+        let id = self.store.add_watch(of, part.clone());
         self.watches.spawn(watch::follow::<T>(self.client.clone(), part, id, self.sender.clone()));
     }
 
@@ -138,24 +159,31 @@ impl Cluster {
     }
 
     /// The next update: the first one when everything was listed once, then whenever something changed; what routes
-    /// are compiled from not before `routes_from`. Dropping the future loses nothing.
-    pub async fn next(&mut self, routes_from: Option<Instant>) -> Update {
+    /// are compiled from not before `routes_from`. `None`: a watch has broken down, and what is known will grow old.
+    /// Dropping the future loses nothing.
+    pub async fn next(&mut self, routes_from: Option<Instant>) -> Option<Update> {
         loop {
             self.take_what_is_there();
             let too_early = routes_from.filter(|at| *at > Instant::now());
             if let Some(update) = self.ready(too_early.is_some()) {
-                return update;
+                return Some(update);
             }
             let patience = self.patience;
             let too_early = too_early.filter(|_| self.store.change().compiles());
             tokio::select! {
                 // The receiver never ends: a sender is kept here.
                 Some((id, seen)) = self.receiver.recv() => self.take(id, seen),
-                Some(answer) = self.questions.join_next() => self.answer(answer),
+                Some(answer) = self.answers.recv() => self.take_answer(answer),
+                // Questions end with their answers; watches never end.
+                Some(_) = self.questions.join_next() => {}
+                Some(ended) = self.watches.join_next() => {
+                    tracing::error!(?ended, "a watch has broken down");
+                    return None;
+                }
                 () = sleep_until(too_early.unwrap_or_else(Instant::now)), if too_early.is_some() => {}
                 () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => {
                     self.patience = None;
-                    let unanswered = self.questions.len();
+                    let unanswered = std::mem::take(&mut self.awaited).len();
                     tracing::warn!(unanswered, "referred objects are late: routes are compiled without them");
                 }
             }
@@ -171,8 +199,8 @@ impl Cluster {
             let Ok((id, seen)) = self.receiver.try_recv() else { break };
             self.take(id, seen);
         }
-        while let Some(answer) = self.questions.try_join_next() {
-            self.answer(answer);
+        while let Ok(answer) = self.answers.try_recv() {
+            self.take_answer(answer);
         }
     }
 
@@ -222,29 +250,51 @@ impl Cluster {
         }
         let references = (self.refer)(self.store.snapshot());
         let unknown = self.store.refer(references);
+        self.open.retain(|asked, question| {
+            let stays = self.store.is_asked(asked);
+            if !stays {
+                question.abort();
+                self.awaited.remove(asked);
+            }
+            stays
+        });
         for (kind, key) in unknown {
             if !self.scope.covers(kind, &key) {
                 self.store.answer(kind, &key, None);
                 tracing::warn!("{} {key} is referred to, but the flags do not let it be read", kind.as_str());
                 continue;
             }
-            self.questions.spawn(question(self.client.clone(), kind, key, Arc::clone(&self.free)));
+            let question =
+                question(self.client.clone(), kind, key.clone(), Arc::clone(&self.free), self.answer.clone());
+            self.open.insert((kind, key.clone()), self.questions.spawn(question));
+            self.awaited.insert((kind, key));
             self.patience.get_or_insert_with(|| Instant::now() + PATIENCE);
         }
+        self.wait_no_longer();
     }
 
-    fn answer(&mut self, answer: Result<Answer, tokio::task::JoinError>) {
-        if let Ok((kind, key, item)) = answer {
-            self.unreferred |= self.store.answer(kind, &key, item);
-        }
-        if self.questions.is_empty() {
+    fn take_answer(&mut self, answer: Answer) {
+        let asked = match answer {
+            Answer::Item(kind, key, item) => {
+                self.unreferred |= self.store.answer(kind, &key, item);
+                self.open.remove(&(kind, key.clone()));
+                (kind, key)
+            }
+            Answer::Forbidden(kind, key) => (kind, key),
+        };
+        self.awaited.remove(&asked);
+        self.wait_no_longer();
+    }
+
+    fn wait_no_longer(&mut self) {
+        if self.awaited.is_empty() {
             self.patience = None;
         }
     }
 }
 
-/// Asks for one object until there is an answer; "there is none" and "forbidden" are some.
-async fn question(client: Client, kind: Kind, key: ObjectKey, free: Arc<Semaphore>) -> Answer {
+/// Asks for one object until there is an answer; "there is none" is one, "forbidden" is not for good.
+async fn question(client: Client, kind: Kind, key: ObjectKey, free: Arc<Semaphore>, answers: mpsc::Sender<Answer>) {
     let mut delays = backon::ExponentialBuilder::new().with_jitter().without_max_times().build();
     loop {
         // The semaphore is never closed.
@@ -254,22 +304,32 @@ async fn question(client: Client, kind: Kind, key: ObjectKey, free: Arc<Semaphor
             _ => timeout(ANSWER, get::<ConfigMap>(&client, &key)).await,
         };
         drop(permit);
-        match asked {
-            Ok(Ok(item)) => return (kind, key, item),
+        let pause = match asked {
+            Ok(Ok(item)) => {
+                let _ = answers.send(Answer::Item(kind, key, item)).await;
+                return;
+            }
             Ok(Err(kube::Error::Api(status))) if status.code == 403 => {
                 tracing::error!("{} {key}: the role does not let it be read", kind.as_str());
-                return (kind, key, None);
+                let _ = answers.send(Answer::Forbidden(kind, key.clone())).await;
+                FORBIDDEN_PAUSE
             }
-            Ok(Err(error)) => tracing::debug!(%error, "{} {key} cannot be read now", kind.as_str()),
-            Err(_) => tracing::debug!("{} {key}: no answer", kind.as_str()),
-        }
-        tokio::time::sleep(delays.next().unwrap_or(ANSWER)).await;
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "{} {key} cannot be read now", kind.as_str());
+                delays.next().unwrap_or(ANSWER)
+            }
+            Err(_) => {
+                tracing::debug!("{} {key}: no answer", kind.as_str());
+                delays.next().unwrap_or(ANSWER)
+            }
+        };
+        tokio::time::sleep(pause).await;
     }
 }
 
 /// By a list of one, so that no role has to grant `get` besides.
 async fn get<T: Watch>(client: &Client, key: &ObjectKey) -> kube::Result<Option<Item>> {
     let api = watch::api::<T>(client.clone(), Some(&key.namespace));
-    let list = api.list(&ListParams::default().fields(&format!("metadata.name={}", key.name))).await?;
+    let list = api.list(&ListParams::default().fields(&watch::by_name(&key.name))).await?;
     Ok(list.items.into_iter().next().map(|object| object.item))
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::kind::Item;
+use super::watch::Part;
 use crate::base::diagnostic::{Diagnostic, ObjectRef, Reason, Severity};
 use crate::snapshot::{ClassSource, Kind, Object, ObjectKey, References, Snapshot};
 use crate::source::{Change, Update};
@@ -38,6 +39,7 @@ pub enum Seen {
 #[derive(Debug)]
 struct State {
     of: Watching,
+    part: Part,
     /// What this watch named and what is kept, to find what a later list does not name any more.
     keys: HashSet<ObjectKey>,
     /// While a list runs: what it named.
@@ -61,8 +63,8 @@ impl Store {
         Self { snapshot: Arc::new(snapshot), ..Self::default() }
     }
 
-    pub fn add_watch(&mut self, of: Watching) -> WatchId {
-        self.watches.push(State { of, keys: HashSet::new(), listed: None, complete: false });
+    pub fn add_watch(&mut self, of: Watching, part: Part) -> WatchId {
+        self.watches.push(State { of, part, keys: HashSet::new(), listed: None, complete: false });
         self.watches.len() - 1
     }
 
@@ -121,9 +123,13 @@ impl Store {
                 let Some(listed) = watch.listed.take() else { return };
                 let gone: Vec<ObjectKey> = watch.keys.iter().filter(|key| !listed.contains(*key)).cloned().collect();
                 watch.keys.retain(|key| listed.contains(key));
+                // Another watch of the kind may have it.
+                let held = |key: &ObjectKey| self.watches.iter().any(|w| w.of == of && w.keys.contains(key));
+                let gone: Vec<ObjectKey> = gone.into_iter().filter(|key| !held(key)).collect();
                 gone.iter().for_each(|key| self.drop_object(of, key));
             }
-            Seen::Forbidden if of == Watching::Kind(Kind::IngressClass) => {
+            // Only before the first list: what was read once does not become unreadable by a role that is replaced.
+            Seen::Forbidden if of == Watching::Kind(Kind::IngressClass) && !watch.complete => {
                 watch.complete = true;
                 self.classes_come_from(ClassSource::Unreadable);
             }
@@ -250,14 +256,19 @@ impl Store {
         missing
     }
 
+    /// Whether an answer is waited for.
+    pub fn is_asked(&self, asked: &(Kind, ObjectKey)) -> bool {
+        self.asked.contains_key(asked)
+    }
+
     /// The answer to one of [`Self::refer`]'s questions; `None` when there is no such object. What a watch said
     /// meanwhile is newer. `true` if there is a new object now.
     pub fn answer(&mut self, kind: Kind, key: &ObjectKey, item: Option<Item>) -> bool {
         let untouched = self.asked.remove(&(kind, key.clone())) == Some(false);
         let wanted = untouched && self.wants(Watching::Kind(kind), key);
         let Some(item) = item.filter(|_| wanted) else { return false };
-        // Whichever watch covers it will name it again; until then the first one of the kind answers for it.
-        if let Some(watch) = self.watches.iter_mut().find(|watch| watch.of == Watching::Kind(kind)) {
+        let covers = |watch: &&mut State| watch.of == Watching::Kind(kind) && watch.part.covers(key);
+        if let Some(watch) = self.watches.iter_mut().find(covers) {
             watch.keys.insert(key.clone());
         }
         self.put(Watching::Kind(kind), key.clone(), item);

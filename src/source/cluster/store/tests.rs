@@ -33,7 +33,7 @@ fn slice(text: &str, service: &str, kind: &str) -> Seen {
 fn store(kinds: &[Kind]) -> Store {
     let mut store = Store::new(Snapshot { class_source: ClassSource::Cluster, ..Snapshot::default() });
     for kind in kinds {
-        store.add_watch(Watching::Kind(*kind));
+        store.add_watch(Watching::Kind(*kind), Part::default());
     }
     store
 }
@@ -142,6 +142,11 @@ fn classes_that_may_not_be_read_are_known_as_such() {
     assert!(take(&mut store, 0, [Seen::Begin, Seen::Forbidden]).routes);
     assert!(store.is_complete());
     assert_eq!(store.snapshot().class_source, ClassSource::Unreadable);
+    let mut store = self::store(&[Kind::IngressClass]);
+    take(&mut store, 0, [Seen::Begin, Seen::Complete, Seen::Forbidden]);
+    assert_eq!(store.snapshot().class_source, ClassSource::Cluster, "a role that is replaced takes nothing back");
+    let mut store = self::store(&[Kind::IngressClass]);
+    take(&mut store, 0, [Seen::Begin, Seen::Forbidden]);
     let mut class = IngressClass::default();
     class.metadata.name = "nginx".into();
     let class = Seen::Put(ObjectKey::new("", "nginx"), Item::Object(Object::IngressClass(Arc::new(class)), Vec::new()));
@@ -178,4 +183,21 @@ fn what_a_watch_said_is_newer_than_an_answer() {
     assert!(!store.answer(Kind::Secret, &key("ns/a"), Some(secret("ns/a", "old"))));
     let Item::Object(Object::Secret(new), _) = secret("ns/a", "new") else { panic!() };
     assert_eq!(store.snapshot().secrets[&key("ns/a")], new);
+}
+
+#[test]
+fn an_answer_is_held_by_the_watch_that_covers_it() {
+    let mut store = Store::new(Snapshot::default());
+    for namespace in ["one", "two"] {
+        store.add_watch(Watching::Kind(Kind::Secret), Part::namespace(namespace));
+    }
+    for id in [0, 1] {
+        take(&mut store, id, [Seen::Begin, Seen::Complete]);
+    }
+    assert_eq!(store.refer(secrets(&["two/a"])), [(Kind::Secret, key("two/a"))]);
+    store.answer(Kind::Secret, &key("two/a"), Some(secret("two/a", "1")));
+    take(&mut store, 0, [Seen::Begin, Seen::Complete]);
+    assert!(store.snapshot().secrets.contains_key(&key("two/a")));
+    take(&mut store, 1, [Seen::Begin, Seen::Complete]);
+    assert!(store.snapshot().secrets.is_empty());
 }
