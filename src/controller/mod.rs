@@ -157,7 +157,9 @@ impl Controller {
         let began = Instant::now();
         let (compiled, diagnostics) = judge(update, &self.options, &mut self.memo, &mut self.last_good);
         let Compiled { table, endpoints: Endpoints { sets, problems }, sources, .. } = compiled;
+        let judged = began.elapsed();
         let live = self.handle.install(table, &sets);
+        let installed = began.elapsed();
         self.dns.follow(&sets);
         self.status.compiled.store(true, Ordering::Relaxed);
         (self.sources, self.diagnostics, self.problems) = (sources, diagnostics, problems);
@@ -175,6 +177,7 @@ impl Controller {
         );
         self.tell();
         self.publish(&update.snapshot);
+        tracing::debug!(?judged, ?installed, told = ?began.elapsed(), "since the update");
         live
     }
 
