@@ -166,7 +166,8 @@ impl Controller {
         let metrics = &self.telemetry.controller;
         metrics.config_applied(hash(&live.table), began.elapsed(), SystemTime::now());
         metrics.set_files_broken(update.broken_files);
-        metrics.set_certificates(&certificates(&live), true);
+        let table = Arc::clone(&live.table);
+        metrics.set_certificates(Arc::new(move || certificates(&table)), true);
         tracing::info!(
             routes = live.table.routes.len(),
             hosts = live.table.virtual_hosts.len(),
@@ -257,8 +258,8 @@ fn hash(table: &RoutingTable) -> u64 {
     hasher.finish()
 }
 
-fn certificates(live: &Live) -> Vec<CertificateLabels> {
-    let entries = live.table.certificates.entries();
+fn certificates(table: &RoutingTable) -> Vec<CertificateLabels> {
+    let entries = table.certificates.entries();
     let own = entries.iter().filter(|(_, c)| !c.secret.is_empty());
     own.map(|(host, certificate)| {
         let (namespace, name) = certificate.secret.split_once('/').unwrap_or(("", &certificate.secret));
