@@ -29,7 +29,7 @@ use anyhow::Context as _;
 use tokio::runtime::Runtime;
 
 use api::{Api, Write};
-use kit::cluster::{Cluster, Options};
+use kit::cluster::Cluster;
 use kit::raw::Tls;
 use kit::{Identity, Raw};
 use measure::{Delays, Meanwhile, PROBE, PROBE_INGRESS};
@@ -77,12 +77,12 @@ impl Plan {
 fn main() -> anyhow::Result<()> {
     let plan = Plan::of(std::env::args().skip(1))?;
     // Before there is any other thread: they are to be in the network namespace.
-    let Some(cluster) = kit::cluster::own(&Options { nodes: 1, ..Options::default() }) else { return Ok(()) };
+    let Some(cluster) = kit::cluster::shared() else { return Ok(()) };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(client::backends())?;
     let api = runtime.block_on(Api::new(cluster.kubeconfig()))?;
     let identity = objects::identity();
-    runtime.block_on(prepare(&api, &cluster))?;
+    runtime.block_on(prepare(&api, cluster))?;
     let mut report = Report::default();
     let mut written = 0;
     for &size in &plan.sizes {
@@ -90,15 +90,15 @@ fn main() -> anyhow::Result<()> {
         runtime.block_on(grow(&api, written..size, &identity))?;
         eprintln!("=== {} Ingresses more in {:.1} s", size - written, began.elapsed().as_secs_f64());
         written = size;
-        report.0.push((size, measure_all(&runtime, &api, &cluster, &plan, size, &identity)?));
+        report.0.push((size, measure_all(&runtime, &api, cluster, &plan, size, &identity)?));
     }
-    println!("\n{}\n\n{}", machine(&cluster), report.table());
+    println!("\n{}\n\n{}", machine(cluster), report.table());
     Ok(())
 }
 
 /// Nothing but the API server is to have work.
 async fn prepare(api: &Api, cluster: &Cluster) -> anyhow::Result<()> {
-    for process in ["controllers", "agent"] {
+    for process in ["controllers", "agent"].into_iter().filter(|_| cluster.has_controllers()) {
         cluster.command(&format!("{process} stop"));
     }
     api.write_all(objects::namespaces().chain([objects::class()])).await?;
