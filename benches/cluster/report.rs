@@ -39,7 +39,7 @@ impl Report {
             for figure in figures(row) {
                 text += &format!(" {} |", figure.text);
             }
-            let goal = figures(row).last().and_then(|figure| figure.goal.clone());
+            let goal = figures(row).next_back().and_then(|figure| figure.goal.clone());
             text += &goal.map_or_else(
                 || " |".to_owned(),
                 |(goal, is_met)| format!(" {goal}: {} |", if is_met { "met" } else { "**not met**" }),
