@@ -28,7 +28,7 @@ impl LastGood {
         for (key, ingress) in snapshot.ingresses.iter().filter(|(_, i)| is_owned(i, snapshot, options)) {
             let problems = admit::ingress(key, ingress, &options.annotations, memo);
             if problems.is_empty() {
-                self.ingresses.insert(key.clone(), Arc::clone(ingress));
+                remember(&mut self.ingresses, key, ingress);
                 continue;
             }
             diagnostics.extend(problems);
@@ -40,7 +40,7 @@ impl LastGood {
         }
         for (key, secret) in &snapshot.secrets {
             let Some(problem) = admit::secret(key, secret, memo) else {
-                self.secrets.insert(key.clone(), Arc::clone(secret));
+                remember(&mut self.secrets, key, secret);
                 continue;
             };
             if let Some(good) = self.secrets.get(key) {
@@ -54,6 +54,15 @@ impl LastGood {
         self.ingresses.retain(|key, _| ours(key));
         self.secrets.retain(|key, _| snapshot.secrets.contains_key(key));
         admitted
+    }
+}
+
+fn remember<T>(versions: &mut BTreeMap<ObjectKey, Arc<T>>, key: &ObjectKey, version: &Arc<T>) {
+    match versions.get_mut(key) {
+        // Almost all of them, at every change.
+        Some(known) if Arc::ptr_eq(known, version) => {}
+        Some(known) => *known = Arc::clone(version),
+        None => drop(versions.insert(key.clone(), Arc::clone(version))),
     }
 }
 

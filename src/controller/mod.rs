@@ -162,14 +162,17 @@ impl Controller {
         let began = Instant::now();
         let (compiled, diagnostics) = judge(update, &self.options, &mut self.memo, &mut self.last_good);
         let Compiled { table, endpoints: Endpoints { sets, problems }, sources, .. } = compiled;
+        let judged = began.elapsed();
         let live = self.handle.install(table, &sets);
+        let installed = began.elapsed();
         self.dns.follow(&sets);
         self.status.compiled.store(true, Ordering::Relaxed);
         (self.sources, self.diagnostics, self.problems) = (sources, diagnostics, problems);
         let metrics = &self.telemetry.controller;
         metrics.config_applied(hash(&live.table), began.elapsed(), SystemTime::now());
         metrics.set_files_broken(update.broken_files);
-        metrics.set_certificates(&certificates(&live), true);
+        let table = Arc::clone(&live.table);
+        metrics.set_certificates(Arc::new(move || certificates(&table)), true);
         tracing::info!(
             routes = live.table.routes.len(),
             hosts = live.table.virtual_hosts.len(),
@@ -180,6 +183,7 @@ impl Controller {
         );
         self.tell();
         self.publish(&update.snapshot);
+        tracing::debug!(?judged, ?installed, told = ?began.elapsed(), "since the update");
         live
     }
 
@@ -259,8 +263,8 @@ fn hash(table: &RoutingTable) -> u64 {
     hasher.finish()
 }
 
-fn certificates(live: &Live) -> Vec<CertificateLabels> {
-    let entries = live.table.certificates.entries();
+fn certificates(table: &RoutingTable) -> Vec<CertificateLabels> {
+    let entries = table.certificates.entries();
     let own = entries.iter().filter(|(_, c)| !c.secret.is_empty());
     own.map(|(host, certificate)| {
         let (namespace, name) = certificate.secret.split_once('/').unwrap_or(("", &certificate.secret));

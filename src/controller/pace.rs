@@ -10,6 +10,9 @@ use crate::source::{Feed, Update};
 const LONGEST: Duration = Duration::from_millis(100);
 
 /// When routes may be compiled next. Endpoints are exchanged whenever they change.
+///
+/// Routes rest for as long as they took. Rest that nobody asked for counts: a change that comes while another lone one is
+/// compiled does not wait for more than that.
 #[derive(Debug, Default)]
 pub struct Pace {
     not_before: Option<Instant>,
@@ -27,7 +30,8 @@ impl Pace {
         tokio::task::block_in_place(|| take(update));
         if update.change.compiles() {
             let end = Instant::now();
-            self.not_before = Some(end + (end - began).min(LONGEST));
+            let rested = self.not_before.map_or(LONGEST, |at| began.saturating_duration_since(at));
+            self.not_before = Some(end + (end - began).min(LONGEST).saturating_sub(rested));
         }
     }
 }

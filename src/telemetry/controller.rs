@@ -5,36 +5,18 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::core::{Collector, Desc};
-use prometheus::proto::{LabelPair, MetricFamily, MetricType};
+use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntGauge, IntGaugeVec, Opts, Registry, Result,
 };
 
+use super::certificates::CertificateCollector;
+pub use super::certificates::{CertificateLabels, Certificates};
 use super::collect::{family, gauge};
 use super::identity::Identity;
 use super::names::{self, Family};
 use super::requests::lock;
 use crate::base::diagnostic::{Diagnostic, Reason, Severity};
-
-/// One host's certificate, for the two `ssl_*` families.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CertificateLabels {
-    /// Of the Secret.
-    pub namespace: String,
-    /// `_` for the default certificate.
-    pub host: String,
-    pub secret_name: String,
-    pub issuer_organization: String,
-    pub issuer_common_name: String,
-    /// Of the issuer's name, which is normally empty; not the certificate's number.
-    pub issuer_serial_number: String,
-    /// The certificate's number, in decimal.
-    pub serial_number: String,
-    /// In Go's words: `RSA`, `ECDSA`, `Ed25519`.
-    pub public_key_algorithm: String,
-    /// Seconds since 1970.
-    pub not_after: i64,
-}
 
 /// Why an Ingress cannot serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -67,8 +49,7 @@ pub struct ControllerMetrics {
     config_apply: Histogram,
     endpoints_swaps: IntCounter,
     access_log_dropped: IntCounter,
-    ssl_expire: Exchanged,
-    ssl_info: Exchanged,
+    certificates: CertificateCollector,
     orphans: Exchanged,
     diagnostics: Exchanged,
 }
@@ -98,8 +79,7 @@ impl ControllerMetrics {
             config_apply: register(registry, Histogram::with_opts(apply)?)?,
             endpoints_swaps: counter(names::ENDPOINTS_SWAPS)?,
             access_log_dropped: counter(names::ACCESS_LOG_DROPPED)?,
-            ssl_expire: exchanged(names::SSL_EXPIRE_TIME, HashMap::new())?,
-            ssl_info: exchanged(names::SSL_CERTIFICATE_INFO, HashMap::new())?,
+            certificates: register(registry, CertificateCollector::new(&identity.class)?)?,
             orphans: exchanged(names::ORPHAN_INGRESS, identity.label_map())?,
             diagnostics: exchanged(names::DIAGNOSTICS, identity.label_map())?,
         })
@@ -145,32 +125,8 @@ impl ControllerMetrics {
 
     /// The certificates in use, in the place of those before. Only the leader reports their expiry, so that an alert
     /// fires once: the others leave `expiry` false, as does a leader that stops leading.
-    pub fn set_certificates(&self, certificates: &[CertificateLabels], expiry: bool) {
-        let class = self.identity.class.as_str();
-        let mut expire = Samples::new();
-        let mut info = Samples::new();
-        for certificate in certificates {
-            let identifier = format!("{}-{}", certificate.issuer_serial_number, certificate.serial_number);
-            let base = [
-                ("class", class),
-                ("host", &certificate.host),
-                ("identifier", &identifier),
-                ("namespace", &certificate.namespace),
-                ("secret_name", &certificate.secret_name),
-            ];
-            let more = [
-                ("issuer_common_name", certificate.issuer_common_name.as_str()),
-                ("issuer_organization", &certificate.issuer_organization),
-                ("public_key_algorithm", &certificate.public_key_algorithm),
-                ("serial_number", &certificate.serial_number),
-            ];
-            info.insert(pairs(base.into_iter().chain(more)), 1.0);
-            if expiry {
-                expire.insert(pairs(base), certificate.not_after as f64);
-            }
-        }
-        self.ssl_info.exchange(info);
-        self.ssl_expire.exchange(expire);
+    pub fn set_certificates(&self, certificates: Certificates, expiry: bool) {
+        self.certificates.set(certificates, expiry);
     }
 
     /// The Ingresses (namespace, name) that cannot serve, in the place of those before.
@@ -205,11 +161,11 @@ fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -
 }
 
 /// Names and values, sorted by name.
-type Labels = Vec<(String, String)>;
+pub(super) type Labels = Vec<(String, String)>;
 /// Samples by labels, each once: two of the same labels would make the whole scrape fail.
-type Samples = BTreeMap<Labels, f64>;
+pub(super) type Samples = BTreeMap<Labels, f64>;
 
-fn pairs<'a>(own: impl IntoIterator<Item = (&'a str, &'a str)>) -> Labels {
+pub(super) fn pairs<'a>(own: impl IntoIterator<Item = (&'a str, &'a str)>) -> Labels {
     let mut pairs: Labels = own.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     pairs.sort_unstable();
     pairs
@@ -240,14 +196,17 @@ impl Collector for Exchanged {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let label = |(name, value): &(String, String)| {
-            let mut pair = LabelPair::default();
-            pair.set_name(name.clone());
-            pair.set_value(value.clone());
-            pair
-        };
         let samples = lock(&self.samples);
-        let metrics = samples.iter().map(|(labels, value)| gauge(labels.iter().map(label).collect(), *value));
-        vec![family(self.of.name, self.of.help, MetricType::GAUGE, metrics.collect())]
+        vec![family(self.of.name, self.of.help, MetricType::GAUGE, gauges(&samples))]
     }
+}
+
+pub(super) fn gauges(samples: &Samples) -> Vec<Metric> {
+    let label = |(name, value): &(String, String)| {
+        let mut pair = LabelPair::default();
+        pair.set_name(name.clone());
+        pair.set_value(value.clone());
+        pair
+    };
+    samples.iter().map(|(labels, value)| gauge(labels.iter().map(label).collect(), *value)).collect()
 }

@@ -4,6 +4,7 @@
 //! [`controller::ControllerMetrics`]; nobody needs to know a metric's name but [`names`].
 
 mod cell;
+mod certificates;
 mod collect;
 pub mod controller;
 mod identity;

@@ -1,6 +1,6 @@
 //! The exposition, seen as Prometheus sees it.
 
-use super::controller::{CertificateLabels, Orphan};
+use super::controller::{CertificateLabels, Certificates, Orphan};
 use super::*;
 use http::Method;
 use std::time::{Duration, UNIX_EPOCH};
@@ -196,7 +196,8 @@ fn controller_and_process_families() {
         not_after: 1234,
         ..Default::default()
     };
-    controller.set_certificates(&[certificate.clone(), certificate.clone()], true);
+    let certificates: Certificates = Arc::new(move || vec![certificate.clone(), certificate.clone()]);
+    controller.set_certificates(Arc::clone(&certificates), true);
     telemetry.process.worker().request();
     let one = |name: &str| lines(&telemetry, name).concat();
     assert_eq!(one("config_hash"), "nginx_ingress_controller_config_hash{*} 7");
@@ -219,6 +220,6 @@ fn controller_and_process_families() {
     assert_eq!(lines(&telemetry, "nginx_process_resident_memory_bytes").len(), 1);
     assert_eq!(lines(&telemetry, "ssl_certificate_info").len(), 1);
 
-    controller.set_certificates(&[certificate], false);
+    controller.set_certificates(certificates, false);
     assert!(lines(&telemetry, "ssl_expire_time_seconds").is_empty());
 }

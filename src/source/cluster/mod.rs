@@ -224,6 +224,8 @@ impl Cluster {
                     return None;
                 }
                 self.stage = Stage::Following;
+                let (ingresses, secrets) = (self.store.snapshot().ingresses.len(), self.store.snapshot().secrets.len());
+                tracing::info!(ingresses, secrets, "the cluster is listed");
                 return Some(self.store.update());
             }
             Stage::Following => {}
