@@ -10,14 +10,13 @@ use std::time::{Duration, Instant};
 
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
 
 use super::body::{Progress, RequestBody, Waiting};
 use super::exchange::{Exchange, Tried};
 use super::forward::Plan;
 use super::timer::Deadline;
 use super::upstream::connect::{self, Transport};
-use super::upstream::pool::{Lease, Sending};
+use super::upstream::pool::{Lease, Sent};
 use super::upstream::{Failure, balance};
 use super::worker::Worker;
 use crate::policy::retry::Conditions;
@@ -138,18 +137,11 @@ async fn send(
 ) -> Result<Response<Incoming>, (Failure, Unsent)> {
     let boxed = |request| Some(Box::new(request));
     let waiting = Wait { worker, progress, plan };
-    match lease.sender() {
-        None => Err((Failure::Stale, boxed(request))),
-        Some(Sending::Http1(sender)) => match waiting.on(sender.ready()).await {
-            Some(Ok(())) => waiting.head(sender.try_send_request(request)).await,
-            Some(Err(_)) => Err((Failure::Stale, boxed(request))),
-            None => Err((Failure::Timeout, None)),
-        },
-        Some(Sending::Http2(sender)) => match waiting.on(sender.ready()).await {
-            Some(Ok(())) => waiting.head(sender.try_send_request(request)).await,
-            Some(Err(_)) => Err((Failure::Stale, boxed(request))),
-            None => Err((Failure::Timeout, None)),
-        },
+    let Some(mut sending) = lease.sender() else { return Err((Failure::Stale, boxed(request))) };
+    match waiting.on(sending.ready()).await {
+        Some(Ok(())) => waiting.head(sending.try_send(request)).await,
+        Some(Err(_)) => Err((Failure::Stale, boxed(request))),
+        None => Err((Failure::Timeout, None)),
     }
 }
 
@@ -193,10 +185,7 @@ impl Wait<'_> {
         .await
     }
 
-    async fn head(
-        &self,
-        sending: impl Future<Output = Result<Response<Incoming>, TrySendError<http::Request<RequestBody>>>>,
-    ) -> Result<Response<Incoming>, (Failure, Unsent)> {
+    async fn head(&self, sending: impl Future<Output = Sent>) -> Result<Response<Incoming>, (Failure, Unsent)> {
         match self.on(sending).await {
             None => Err((Failure::Timeout, None)),
             Some(Ok(response)) => Ok(response),
