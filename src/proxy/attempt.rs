@@ -59,15 +59,13 @@ pub async fn attempt(
                 }
             },
         };
-        if let Some(last) = exchange.tried.last_mut() {
-            last.connect = Some(if reused { Duration::ZERO } else { began.elapsed() });
-        }
+        note(exchange, |tried| tried.connect = Some(if reused { Duration::ZERO } else { began.elapsed() }));
         match send(&worker, &mut lease, *request, progress, plan).await {
             Ok(response) => {
-                if let Some(last) = exchange.tried.last_mut() {
-                    last.header = Some(began.elapsed());
-                }
-                note(exchange, response.status());
+                note(exchange, |tried| {
+                    tried.header = Some(began.elapsed());
+                    tried.status = Some(response.status().as_u16());
+                });
                 return match check_head(&response, plan) {
                     Ok(()) => Ok((response, lease)),
                     Err(failure) => {
@@ -99,17 +97,18 @@ fn choose(exchange: &Exchange, plan: &Plan<'_>) -> Option<(SocketAddr, Transport
     Some((address, Transport { http2: policy.protocol.is_http2(), tls }))
 }
 
-fn note(exchange: &mut Exchange, status: StatusCode) {
-    if let Some(last) = exchange.tried.last_mut() {
-        last.status = Some(status.as_u16());
+/// Notes something of the try that is being made.
+fn note(exchange: &mut Exchange, set: impl FnOnce(&mut Tried)) {
+    if let Some(tried) = exchange.tried.last_mut() {
+        set(tried);
     }
 }
 
 fn note_failure(exchange: &mut Exchange, failure: Failure) {
-    note(exchange, status_of(failure));
-    if let Some(last) = exchange.tried.last_mut() {
-        last.failed_after = Some(last.began.elapsed());
-    }
+    note(exchange, |tried| {
+        tried.status = Some(status_of(failure).as_u16());
+        tried.failed_after = Some(tried.began.elapsed());
+    });
 }
 
 /// An answer that is larger than `proxy-buffer-size`, or a switch nobody asked for, is a broken one.
