@@ -21,11 +21,10 @@ use super::world::World;
 use crate::compile::Options;
 use crate::compile::ingress::is_owned;
 use crate::snapshot::{LoadBalancerIngress, ObjectKey, Snapshot};
+use crate::source::cluster::ANSWER;
 
 /// Patches at once.
 const WRITES: usize = 8;
-/// For one answer of the API server.
-const ANSWER: Duration = Duration::from_secs(10);
 /// How long a status that was written is taken for written though the watch has not said so yet.
 const SETTLED: Duration = Duration::from_secs(5);
 /// Before writing again what could not be written.

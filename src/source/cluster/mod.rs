@@ -17,12 +17,11 @@ use std::time::Duration;
 
 use backon::BackoffBuilder as _;
 use kube::Client;
-use kube::api::ListParams;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-pub use client::{Access, AccessError, connect};
+pub use client::{ANSWER, Access, AccessError, connect, find};
 pub use scope::{Scope, SecretScope};
 
 use super::Update;
@@ -39,8 +38,6 @@ const BATCH: usize = 8 * QUEUE;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Objects asked for by name at once.
 const QUESTIONS: usize = 16;
-/// For one answer of the API server.
-const ANSWER: Duration = Duration::from_secs(10);
 
 type Answer = (Kind, ObjectKey, Option<Item>);
 type Refer = Box<dyn Fn(&Snapshot) -> References + Send>;
@@ -267,9 +264,7 @@ async fn question(client: Client, kind: Kind, key: ObjectKey, free: Arc<Semaphor
     }
 }
 
-/// By a list of one, so that no role has to grant `get` besides.
 async fn get<T: Watch>(client: &Client, key: &ObjectKey) -> kube::Result<Option<Item>> {
     let api = watch::api::<T>(client.clone(), Some(&key.namespace));
-    let list = api.list(&ListParams::default().fields(&format!("metadata.name={}", key.name))).await?;
-    Ok(list.items.into_iter().next().map(|object| object.item))
+    Ok(find(&api, &key.name).await?.map(|object| object.item))
 }
