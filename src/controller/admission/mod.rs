@@ -24,7 +24,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
@@ -124,14 +124,8 @@ async fn connection(stream: TcpStream, tls: TlsAcceptor, shared: Arc<Shared>, en
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(64);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        () = ends.cancelled() => {}
-        () = sleep(MAX_AGE) => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    let _ = timeout(PATIENCE, connection).await;
+    let connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    admin::run(connection, &ends, MAX_AGE, |connection| connection.graceful_shutdown()).await;
 }
 
 async fn answer(request: Request<Incoming>, shared: &Shared) -> Response<Full<Bytes>> {
