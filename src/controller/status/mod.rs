@@ -126,25 +126,28 @@ impl Writer {
                     None
                 }
             },
-            Publish::Nodes { internal } => {
-                let fresh = |at: &Instant| at.elapsed() < self.settings.interval;
-                if let Some((known, _)) = self.nodes.as_ref().filter(|(_, at)| fresh(at)) {
-                    return Some(known.clone());
-                }
-                let own = self.settings.own.as_ref()?;
-                match timeout(ANSWER, own.nodes(&self.client, *internal)).await {
-                    Ok(Ok(list)) => {
-                        let list = addresses::sorted(list);
-                        self.nodes = Some((list.clone(), Instant::now()));
-                        Some(list)
-                    }
-                    Ok(Err(error)) => {
-                        tracing::warn!(%error, "the addresses of the nodes cannot be read; the status stays as it is");
-                        None
-                    }
-                    Err(_) => None,
-                }
+            Publish::Nodes { internal } => self.nodes(*internal).await,
+        }
+    }
+
+    /// The addresses of the nodes, at most an interval old.
+    async fn nodes(&mut self, internal: bool) -> Option<Vec<LoadBalancerIngress>> {
+        let fresh = |at: &Instant| at.elapsed() < self.settings.interval;
+        if let Some((known, _)) = self.nodes.as_ref().filter(|(_, at)| fresh(at)) {
+            return Some(known.clone());
+        }
+        let own = self.settings.own.as_ref()?;
+        match timeout(ANSWER, own.nodes(&self.client, internal)).await {
+            Ok(Ok(list)) => {
+                let list = addresses::sorted(list);
+                self.nodes = Some((list.clone(), Instant::now()));
+                Some(list)
             }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the addresses of the nodes cannot be read; the status stays as it is");
+                None
+            }
+            Err(_) => None,
         }
     }
 
