@@ -1,6 +1,7 @@
 //! Accepting connections of people and probes: a bounded number, each in a task of its own, until the end.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 /// Connections at once; the next one waits in the listener's backlog.
 const MAX_CONNECTIONS: usize = 256;
 /// For the request that runs when a connection is to end.
-pub(super) const END_WAIT: Duration = Duration::from_secs(10);
+const END_WAIT: Duration = Duration::from_secs(10);
 /// Before accepting again after an error, which is most likely a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -46,4 +47,22 @@ where
     drop(listener);
     let all = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
     let _ = timeout(END_WAIT, free.acquire_many(all)).await;
+}
+
+/// Lets a connection run until it ends. When it is `age` old, or at `shutdown`, `ask` asks it to end after the request
+/// it is at, which has a while for that.
+pub async fn run<C: Future>(
+    mut connection: Pin<&mut C>,
+    shutdown: &CancellationToken,
+    age: Duration,
+    ask: impl FnOnce(Pin<&mut C>),
+) {
+    // How such a connection ends is no news: errors are the client's.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = shutdown.cancelled() => {}
+        () = sleep(age) => {}
+    }
+    ask(connection.as_mut());
+    let _ = timeout(END_WAIT, connection).await;
 }

@@ -6,7 +6,7 @@ mod accept;
 mod answer;
 mod server;
 
-pub use accept::accept;
+pub use accept::{accept, run};
 pub use server::serve;
 
 /// What the health port may ask the process.

@@ -11,10 +11,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::accept::{END_WAIT, accept};
+use super::accept::{accept, run};
 use super::{Inspect, answer::answer};
 
 /// From the connection's start, or the answer before, to the end of a request's head.
@@ -42,13 +41,6 @@ async fn connection(stream: TcpStream, inspect: Arc<dyn Inspect>, health_path: A
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    // How a probe's connection ends is no news: errors are the client's.
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        () = shutdown.cancelled() => {}
-        () = sleep(MAX_AGE) => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    let _ = timeout(END_WAIT, connection).await;
+    let connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    run(connection, &shutdown, MAX_AGE, |connection| connection.graceful_shutdown()).await;
 }

@@ -88,8 +88,7 @@ pub fn escape_argument(bytes: &[u8], out: &mut String) {
 }
 
 fn escape(bytes: &[u8], escaped: impl Fn(u8) -> bool, out: &mut String) {
-    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
-    let digit = |n: u8| HEX.get(usize::from(n & 15)).copied().unwrap_or('0');
+    let digit = |n: u8| char::from_digit(u32::from(n & 15), 16).unwrap_or('0').to_ascii_uppercase();
     for &b in bytes {
         if escaped(b) {
             out.push('%');

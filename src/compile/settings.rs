@@ -185,7 +185,7 @@ fn from_raw(raw: &ConfigMapSettings) -> Settings {
         use_port_in_redirects: raw.use_port_in_redirects.unwrap_or(default.use_port_in_redirects),
         relative_redirects: raw.relative_redirects.unwrap_or(default.relative_redirects),
         no_tls_redirect_locations: list(&raw.no_tls_redirect_locations).unwrap_or(default.no_tls_redirect_locations),
-        body_limit: raw.proxy_body_size.map_or(default.body_limit, |size| Some(size.0).filter(|bytes| *bytes != 0)),
+        body_limit: raw.proxy_body_size.map_or(default.body_limit, |size| size.limit()),
         timeouts: Timeouts {
             connect: seconds(raw.proxy_connect_timeout, default.timeouts.connect),
             send: seconds(raw.proxy_send_timeout, default.timeouts.send),
@@ -201,9 +201,7 @@ fn from_raw(raw: &ConfigMapSettings) -> Settings {
         },
         retry_non_idempotent: non_idempotent,
         request_buffering: raw.proxy_request_buffering.map_or(default.request_buffering, |b| b.is_on()),
-        response_head_limit: raw
-            .proxy_buffer_size
-            .map_or(default.response_head_limit, |size| u32::try_from(size.0).unwrap_or(u32::MAX)),
+        response_head_limit: raw.proxy_buffer_size.map_or(default.response_head_limit, |size| size.clamped()),
         http10: raw.proxy_http_version == Some(HttpVersion::Http10),
         service_upstream: raw.service_upstream.unwrap_or(false),
         cross_namespace: raw.allow_cross_namespace_resources.unwrap_or(false),

@@ -21,6 +21,7 @@ use crate::base::diagnostic::{Diagnostic, ObjectRef, Reason, Severity};
 use crate::compile::Options;
 use crate::compile::ingress::is_owned;
 use crate::snapshot::{Ingress, ObjectKey, Snapshot};
+use crate::source::cluster::ANSWER;
 
 /// Who says it: what ingress-nginx's events are found by.
 const COMPONENT: &str = "nginx-ingress-controller";
@@ -30,7 +31,6 @@ const QUEUE: usize = 4096;
 const SETTLED: Duration = Duration::from_secs(2);
 /// Between two events: a thousand Ingresses with a typo must not keep the API server busy.
 const PACE: Duration = Duration::from_millis(20);
-const ANSWER: Duration = Duration::from_secs(10);
 /// Bytes of a text: the API server allows 1024.
 const LONGEST: usize = 1000;
 

@@ -10,14 +10,13 @@ use std::time::{Duration, Instant};
 
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
 
 use super::body::{Progress, RequestBody, Waiting};
 use super::exchange::{Exchange, Tried};
 use super::forward::Plan;
 use super::timer::Deadline;
 use super::upstream::connect::{self, Transport};
-use super::upstream::pool::{Lease, Sending};
+use super::upstream::pool::{Lease, Sent};
 use super::upstream::{Failure, balance};
 use super::worker::Worker;
 use crate::policy::retry::Conditions;
@@ -60,15 +59,13 @@ pub async fn attempt(
                 }
             },
         };
-        if let Some(last) = exchange.tried.last_mut() {
-            last.connect = Some(if reused { Duration::ZERO } else { began.elapsed() });
-        }
+        note(exchange, |tried| tried.connect = Some(if reused { Duration::ZERO } else { began.elapsed() }));
         match send(&worker, &mut lease, *request, progress, plan).await {
             Ok(response) => {
-                if let Some(last) = exchange.tried.last_mut() {
-                    last.header = Some(began.elapsed());
-                }
-                note(exchange, response.status());
+                note(exchange, |tried| {
+                    tried.header = Some(began.elapsed());
+                    tried.status = Some(response.status().as_u16());
+                });
                 return match check_head(&response, plan) {
                     Ok(()) => Ok((response, lease)),
                     Err(failure) => {
@@ -100,17 +97,18 @@ fn choose(exchange: &Exchange, plan: &Plan<'_>) -> Option<(SocketAddr, Transport
     Some((address, Transport { http2: policy.protocol.is_http2(), tls }))
 }
 
-fn note(exchange: &mut Exchange, status: StatusCode) {
-    if let Some(last) = exchange.tried.last_mut() {
-        last.status = Some(status.as_u16());
+/// Notes something of the try that is being made.
+fn note(exchange: &mut Exchange, set: impl FnOnce(&mut Tried)) {
+    if let Some(tried) = exchange.tried.last_mut() {
+        set(tried);
     }
 }
 
 fn note_failure(exchange: &mut Exchange, failure: Failure) {
-    note(exchange, status_of(failure));
-    if let Some(last) = exchange.tried.last_mut() {
-        last.failed_after = Some(last.began.elapsed());
-    }
+    note(exchange, |tried| {
+        tried.status = Some(status_of(failure).as_u16());
+        tried.failed_after = Some(tried.began.elapsed());
+    });
 }
 
 /// An answer that is larger than `proxy-buffer-size`, or a switch nobody asked for, is a broken one.
@@ -138,18 +136,11 @@ async fn send(
 ) -> Result<Response<Incoming>, (Failure, Unsent)> {
     let boxed = |request| Some(Box::new(request));
     let waiting = Wait { worker, progress, plan };
-    match lease.sender() {
-        None => Err((Failure::Stale, boxed(request))),
-        Some(Sending::Http1(sender)) => match waiting.on(sender.ready()).await {
-            Some(Ok(())) => waiting.head(sender.try_send_request(request)).await,
-            Some(Err(_)) => Err((Failure::Stale, boxed(request))),
-            None => Err((Failure::Timeout, None)),
-        },
-        Some(Sending::Http2(sender)) => match waiting.on(sender.ready()).await {
-            Some(Ok(())) => waiting.head(sender.try_send_request(request)).await,
-            Some(Err(_)) => Err((Failure::Stale, boxed(request))),
-            None => Err((Failure::Timeout, None)),
-        },
+    let Some(mut sending) = lease.sender() else { return Err((Failure::Stale, boxed(request))) };
+    match waiting.on(sending.ready()).await {
+        Some(Ok(())) => waiting.head(sending.try_send(request)).await,
+        Some(Err(_)) => Err((Failure::Stale, boxed(request))),
+        None => Err((Failure::Timeout, None)),
     }
 }
 
@@ -193,10 +184,7 @@ impl Wait<'_> {
         .await
     }
 
-    async fn head(
-        &self,
-        sending: impl Future<Output = Result<Response<Incoming>, TrySendError<http::Request<RequestBody>>>>,
-    ) -> Result<Response<Incoming>, (Failure, Unsent)> {
+    async fn head(&self, sending: impl Future<Output = Sent>) -> Result<Response<Incoming>, (Failure, Unsent)> {
         match self.on(sending).await {
             None => Err((Failure::Timeout, None)),
             Some(Ok(response)) => Ok(response),

@@ -313,14 +313,7 @@ impl Ending {
                 deadline.reset(LINGERING.0);
                 now
             });
-            while deadline.poll_expired(cx).is_ready() {
-                let heard = self.activity.signs.arrived.swap(false, Ordering::Relaxed);
-                if !heard || now.saturating_duration_since(began) >= LINGERING.1 {
-                    return Poll::Ready(Verdict::Drop);
-                }
-                deadline.reset(LINGERING.0);
-            }
-            return Poll::Pending;
+            return poll_lingering(deadline, &self.activity.signs, now.saturating_duration_since(began), cx);
         }
         while deadline.poll_expired(cx).is_ready() {
             match self.activity.left(limits) {
@@ -336,6 +329,18 @@ impl Ending {
         }
         Poll::Pending
     }
+}
+
+/// A connection whose own end was said `ago`: it goes once its client is silent, or has talked on for too long.
+fn poll_lingering(deadline: &Deadline, signs: &Signs, ago: Duration, cx: &mut Context<'_>) -> Poll<Verdict> {
+    while deadline.poll_expired(cx).is_ready() {
+        let heard = signs.arrived.swap(false, Ordering::Relaxed);
+        if !heard || ago >= LINGERING.1 {
+            return Poll::Ready(Verdict::Drop);
+        }
+        deadline.reset(LINGERING.0);
+    }
+    Poll::Pending
 }
 
 enum Verdict {

@@ -248,12 +248,11 @@ impl Drop for Exchange {
 
 /// 32 hex digits, as nginx's `$request_id`.
 fn request_id(worker: &Worker) -> HeaderValue {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
     let bits = u128::from(worker.random()) << 64 | u128::from(worker.random());
     let mut text = [0; 32];
     for (i, digit) in text.iter_mut().enumerate() {
-        let nibble = (bits >> (4 * i)) as usize & 15;
-        *digit = HEX.get(nibble).copied().unwrap_or(b'0');
+        let nibble = (bits >> (4 * i)) as u32 & 15;
+        *digit = char::from_digit(nibble, 16).map_or(b'0', |digit| digit as u8);
     }
     HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("-"))
 }

@@ -23,7 +23,7 @@ pub struct Bound {
     pub(super) workers: Vec<Sockets>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sockets {
     pub plain: Vec<TcpListener>,
     pub tls: Vec<TcpListener>,
@@ -34,20 +34,24 @@ const BACKLOG: i32 = 4096;
 impl Bound {
     /// Binds every address once for each worker. Errors name the address.
     pub fn bind(addresses: &ListenAddresses, workers: usize) -> io::Result<Self> {
-        let mut bound = Self { http: Vec::new(), https: Vec::new(), workers: Vec::new() };
-        bound.workers.resize_with(workers.max(1), Sockets::default);
-        for address in or_any(&addresses.http) {
-            let sockets = bind_all(SocketAddr::new(address, addresses.http_port), bound.workers.len())?;
-            bound.http.push(sockets.0);
-            bound.workers.iter_mut().zip(sockets.1).for_each(|(worker, socket)| worker.plain.push(socket));
-        }
-        for address in or_any(&addresses.https) {
-            let sockets = bind_all(SocketAddr::new(address, addresses.https_port), bound.workers.len())?;
-            bound.https.push(sockets.0);
-            bound.workers.iter_mut().zip(sockets.1).for_each(|(worker, socket)| worker.tls.push(socket));
-        }
-        Ok(bound)
+        let (http, plain) = bind_each(&addresses.http, addresses.http_port, workers.max(1))?;
+        let (https, tls) = bind_each(&addresses.https, addresses.https_port, workers.max(1))?;
+        let workers = plain.into_iter().zip(tls).map(|(plain, tls)| Sockets { plain, tls }).collect();
+        Ok(Self { http, https, workers })
     }
+}
+
+/// The addresses that were bound, and for each worker its sockets, one an address.
+fn bind_each(list: &[IpAddr], port: u16, workers: usize) -> io::Result<(Vec<SocketAddr>, Vec<Vec<TcpListener>>)> {
+    let mut bound = Vec::new();
+    let mut sockets = Vec::new();
+    sockets.resize_with(workers, Vec::new);
+    for address in or_any(list) {
+        let (actual, shared) = bind_all(SocketAddr::new(address, port), workers)?;
+        bound.push(actual);
+        sockets.iter_mut().zip(shared).for_each(|(worker, socket)| worker.push(socket));
+    }
+    Ok((bound, sockets))
 }
 
 fn or_any(list: &[IpAddr]) -> Vec<IpAddr> {
@@ -56,11 +60,8 @@ fn or_any(list: &[IpAddr]) -> Vec<IpAddr> {
 
 /// One socket an address; no address means every one. Errors name the address.
 pub fn bind(addresses: &[IpAddr], port: u16) -> io::Result<Vec<TcpListener>> {
-    let sockets = or_any(addresses).into_iter().map(|address| bind_all(SocketAddr::new(address, port), 1));
-    sockets
-        .map(|bound| bound.map(|(_, sockets)| sockets))
-        .collect::<io::Result<Vec<_>>>()
-        .map(|all| all.into_iter().flatten().collect())
+    let (_, sockets) = bind_each(addresses, port, 1)?;
+    Ok(sockets.into_iter().flatten().collect())
 }
 
 fn bind_all(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<TcpListener>)> {

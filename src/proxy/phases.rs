@@ -35,8 +35,12 @@ pub struct Stopped {
 }
 
 impl Stopped {
+    fn with(answer: Answer, request: Request) -> Self {
+        Self { answer, unread: Some(request.into_body()) }
+    }
+
     fn page(status: StatusCode, request: Request) -> Self {
-        Self { answer: respond::page(status), unread: Some(request.into_body()) }
+        Self::with(respond::page(status), request)
     }
 }
 
@@ -128,12 +132,12 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
         let location = format!("{}://{}{root}", exchange.client.scheme(), host.sent);
         exchange.route = route_index(server.paths.find(&normal));
         exchange.is_app_root = true;
-        return Err(stop(respond::redirect(StatusCode::FOUND, &location), request));
+        return Err(Stopped::with(respond::redirect(StatusCode::FOUND, &location), request));
     }
     let found = server.paths.find(&normal);
     if is_health(server, found, &normal, live) {
         exchange.is_health = true;
-        return Err(stop(respond::healthy(), request));
+        return Err(Stopped::with(respond::healthy(), request));
     }
     let (Found::Route(index) | Found::AddSlash(index)) = found else {
         return Err(Stopped::page(StatusCode::NOT_FOUND, request));
@@ -146,7 +150,7 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     }
     if let Found::AddSlash(_) = found {
         let location = slash_location(exchange, policy, &host, &normal, request.uri().query());
-        return Err(stop(respond::redirect(StatusCode::MOVED_PERMANENTLY, &location), request));
+        return Err(Stopped::with(respond::redirect(StatusCode::MOVED_PERMANENTLY, &location), request));
     }
 
     // REWRITE: denied locations, rewrites to elsewhere, https, nobody there
@@ -161,7 +165,7 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
         match rewritten {
             Rewritten::Uri(uri) => target = Some(uri),
             Rewritten::Redirect(location) => {
-                return Err(stop(respond::redirect(StatusCode::FOUND, &location), request));
+                return Err(Stopped::with(respond::redirect(StatusCode::FOUND, &location), request));
             }
             Rewritten::Unchanged => {}
         }
@@ -173,7 +177,7 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
         host_has_certificate: server.has_certificate_for(&exchange.host),
         https_port: exchange.worker.handle.options.https_port,
     }) {
-        return Err(stop(respond::redirect(table.global.https_redirect_code, &location), request));
+        return Err(Stopped::with(respond::redirect(table.global.https_redirect_code, &location), request));
     }
     let Target::Upstream(upstream) = route.target else {
         return Err(Stopped::page(StatusCode::NOT_FOUND, request));
@@ -202,10 +206,6 @@ fn alternative(worker: &Worker, live: &LocalLive, main: Index, headers: &HeaderM
     }
     let side = alternative.canary.decide(headers, worker.random());
     (side == Side::Alternative).then_some(alternative.upstream)
-}
-
-fn stop(answer: Answer, request: Request) -> Stopped {
-    Stopped { answer, unread: Some(request.into_body()) }
 }
 
 fn route_index(found: Found) -> Option<Index> {

@@ -138,7 +138,21 @@ impl Worker {
         self.connections.set(self.connections.get() + 1);
         Tracked(Rc::clone(self))
     }
+
+    /// Serves a connection in a task of its own.
+    pub fn serve(self: &Rc<Self>, serving: impl Future<Output = ()> + 'static) {
+        // Counted from now, so that a drain waits for a connection that has not been polled yet.
+        let tracked = self.track();
+        spawn_local(async move {
+            serving.await;
+            drop(tracked);
+        });
+    }
 }
+
+/// Before accepting again after an error, which is a lack of descriptors or memory: what is open goes on, new ones wait
+/// until something was closed.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Something that the end of a drain waits for: a connection or a tunnel.
 #[derive(Debug)]
@@ -215,18 +229,11 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, tls: bool) {
         match listener.accept().await {
             Ok((stream, address)) => {
                 worker.counters.accepted();
-                // Counted from now, so that a drain waits for a connection that has not been polled yet.
-                let tracked = worker.track();
-                let serving = serve(Rc::clone(&worker), stream, address, port, tls.clone());
-                spawn_local(async move {
-                    serving.await;
-                    drop(tracked);
-                });
+                worker.serve(serve(Rc::clone(&worker), stream, address, port, tls.clone()));
             }
-            // Out of descriptors or memory: what is open goes on, new ones wait until something was closed.
             Err(error) => {
                 tracing::warn!(%error, "accepting failed");
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }

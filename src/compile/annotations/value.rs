@@ -120,6 +120,18 @@ impl FromAnnotation for NginxTime {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size(pub u64);
 
+impl Size {
+    /// Bytes as a limit: 0 is none (contract §11).
+    pub fn limit(self) -> Option<u64> {
+        Some(self.0).filter(|bytes| *bytes != 0)
+    }
+
+    /// Larger sizes count as the largest.
+    pub fn clamped(self) -> u32 {
+        u32::try_from(self.0).unwrap_or(u32::MAX)
+    }
+}
+
 impl FromAnnotation for Size {
     const SHAPE: &'static str = "a size like 1000, 8k, 1m or 1g";
 

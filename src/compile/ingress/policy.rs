@@ -63,7 +63,7 @@ pub fn resolve(
             timeouts: timeouts(a, settings),
             retry: retry(a, settings),
             request_buffering: a.proxy_request_buffering.map_or(settings.request_buffering, |b| b.is_on()),
-            response_head_limit: a.proxy_buffer_size.map_or(settings.response_head_limit, |s| clamp(s.0)),
+            response_head_limit: a.proxy_buffer_size.map_or(settings.response_head_limit, |size| size.clamped()),
             tls: tls.or_else(|| plain_tls(protocol)).map(Arc::new),
         },
         access_log: a.enable_access_log.unwrap_or(true),
@@ -89,13 +89,8 @@ fn default_server(settings: &Settings) -> RoutePolicy {
     }
 }
 
-fn clamp(bytes: u64) -> u32 {
-    u32::try_from(bytes).unwrap_or(u32::MAX)
-}
-
 fn body_limit(a: &Annotations, settings: &Settings) -> Option<u64> {
-    // 0 is no limit (contract §11).
-    a.proxy_body_size.map_or(settings.body_limit, |size| Some(size.0).filter(|bytes| *bytes != 0))
+    a.proxy_body_size.map_or(settings.body_limit, |size| size.limit())
 }
 
 fn https_redirect(location: &Location<'_>, a: &Annotations, settings: &Settings) -> HttpsRedirect {

@@ -22,13 +22,13 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::snapshot::ObjectKey;
+use crate::source::cluster::ANSWER;
 
 /// How long a certificate is valid, and how long before its end another takes its place.
 const LIFE: Duration = Duration::from_secs(90 * 86_400);
 const RENEWAL: Duration = Duration::from_secs(30 * 86_400);
 /// How often files and the Secret are looked at.
 const LOOK: Duration = Duration::from_secs(10);
-const ANSWER: Duration = Duration::from_secs(10);
 
 /// Where the certificate comes from.
 #[derive(Clone, Debug)]

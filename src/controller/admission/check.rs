@@ -23,6 +23,25 @@ pub struct Verdict {
     pub warnings: Vec<String>,
 }
 
+impl Verdict {
+    /// Adds what the compile says, each text once.
+    fn add<'a>(&mut self, diagnostics: impl Iterator<Item = &'a Diagnostic>) {
+        let mut seen = HashSet::new();
+        for diagnostic in diagnostics {
+            let text = match &diagnostic.key {
+                Some(key) => format!("{key}: {}", diagnostic.message),
+                None => diagnostic.message.clone(),
+            };
+            match weigh(diagnostic) {
+                Weight::Refuses if seen.insert(text.clone()) => self.refusals.push(text),
+                Weight::Warns if seen.insert(text.clone()) => self.warnings.push(text),
+                _ => {}
+            }
+        }
+        self.warnings.truncate(MAX_WARNINGS);
+    }
+}
+
 /// The world, with the Ingresses of every host.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
@@ -74,19 +93,7 @@ impl Known {
         let compiled = compile::compile(&self.around(&key, candidate), options, &mut memo);
         diagnostics.extend(compiled.diagnostics);
         diagnostics.extend(compiled.endpoints.problems.into_values());
-        let mut seen = HashSet::new();
-        for diagnostic in diagnostics.iter().filter(|diagnostic| is_about(diagnostic, &key)) {
-            let text = match &diagnostic.key {
-                Some(key) => format!("{key}: {}", diagnostic.message),
-                None => diagnostic.message.clone(),
-            };
-            match weigh(diagnostic) {
-                Weight::Refuses if seen.insert(text.clone()) => verdict.refusals.push(text),
-                Weight::Warns if seen.insert(text.clone()) => verdict.warnings.push(text),
-                _ => {}
-            }
-        }
-        verdict.warnings.truncate(MAX_WARNINGS);
+        verdict.add(diagnostics.iter().filter(|diagnostic| is_about(diagnostic, &key)));
         verdict
     }
 

@@ -21,11 +21,10 @@ use super::world::World;
 use crate::compile::Options;
 use crate::compile::ingress::is_owned;
 use crate::snapshot::{LoadBalancerIngress, ObjectKey, Snapshot};
+use crate::source::cluster::ANSWER;
 
 /// Patches at once.
 const WRITES: usize = 8;
-/// For one answer of the API server.
-const ANSWER: Duration = Duration::from_secs(10);
 /// How long a status that was written is taken for written though the watch has not said so yet.
 const SETTLED: Duration = Duration::from_secs(5);
 /// Before writing again what could not be written; it doubles up to the interval.
@@ -134,22 +133,25 @@ impl Writer {
                 let service = service.ok_or_else(|| format!("--publish-service: there is no Service {key}"))?;
                 Ok(addresses::of_service(service))
             }
-            Publish::Nodes { internal } => {
-                let fresh = |at: &Instant| at.elapsed() < self.settings.interval;
-                if let Some((known, _)) = self.nodes.as_ref().filter(|(_, at)| fresh(at)) {
-                    return Ok(known.clone());
-                }
-                let own = self.settings.own.as_ref().ok_or("this is no Pod: nothing is known of nodes")?;
-                let list = match timeout(ANSWER, own.nodes(&self.client, *internal)).await {
-                    Ok(Ok(Some(list))) => addresses::sorted(list),
-                    Ok(Ok(None)) => return Err(format!("there is no Pod {}/{}", own.namespace, own.name)),
-                    Ok(Err(error)) => return Err(format!("the addresses of the nodes cannot be read: {error}")),
-                    Err(_) => return Err("no answer about Pods and nodes".to_owned()),
-                };
-                self.nodes = Some((list.clone(), Instant::now()));
-                Ok(list)
-            }
+            Publish::Nodes { internal } => self.nodes(*internal).await,
         }
+    }
+
+    /// The addresses of the nodes, at most an interval old.
+    async fn nodes(&mut self, internal: bool) -> Result<Vec<LoadBalancerIngress>, String> {
+        let fresh = |at: &Instant| at.elapsed() < self.settings.interval;
+        if let Some((known, _)) = self.nodes.as_ref().filter(|(_, at)| fresh(at)) {
+            return Ok(known.clone());
+        }
+        let own = self.settings.own.as_ref().ok_or("this is no Pod: nothing is known of nodes")?;
+        let list = match timeout(ANSWER, own.nodes(&self.client, internal)).await {
+            Ok(Ok(Some(list))) => addresses::sorted(list),
+            Ok(Ok(None)) => return Err(format!("there is no Pod {}/{}", own.namespace, own.name)),
+            Ok(Err(error)) => return Err(format!("the addresses of the nodes cannot be read: {error}")),
+            Err(_) => return Err("no answer about Pods and nodes".to_owned()),
+        };
+        self.nodes = Some((list.clone(), Instant::now()));
+        Ok(list)
     }
 
     /// At the end of the process: takes the addresses away, if this replica leads and is the last one.

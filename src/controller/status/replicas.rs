@@ -8,6 +8,7 @@ use kube::{Api, Client};
 
 use super::addresses::address;
 use crate::snapshot::LoadBalancerIngress;
+use crate::source::cluster::find;
 
 /// Labels that tell one generation of Pods from the next; replicas differ in them during a rollout.
 const GENERATIONS: [&str; 4] =
@@ -24,9 +25,7 @@ impl Own {
     /// The Pods with this one's labels, itself included; `None` if this is no Pod.
     async fn replicas(&self, client: &Client) -> kube::Result<Option<Vec<Pod>>> {
         let pods: Api<Pod> = Api::namespaced(client.clone(), &self.namespace);
-        // By a list of one, so that no role has to grant `get` besides.
-        let own = pods.list(&ListParams::default().fields(&format!("metadata.name={}", self.name))).await?;
-        let Some(own) = own.items.into_iter().next() else { return Ok(None) };
+        let Some(own) = find(&pods, &self.name).await? else { return Ok(None) };
         let labels: BTreeMap<_, _> = own.metadata.labels.unwrap_or_default();
         let selector: Vec<String> = labels
             .iter()

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::spawn_local;
 
 use super::log::Session;
 use super::ports::Held;
@@ -17,7 +16,7 @@ use crate::policy::stream::StreamPolicy;
 use crate::proxy::live::UpstreamState;
 use crate::proxy::timer::within;
 use crate::proxy::upstream::balance;
-use crate::proxy::worker::{LocalLive, Worker};
+use crate::proxy::worker::{ACCEPT_PAUSE, LocalLive, Worker};
 use crate::table::{Protocol, StreamListener};
 
 /// For one endpoint to take a connection.
@@ -32,18 +31,11 @@ pub async fn accept(worker: Rc<Worker>, listener: TcpListener, port: u16, held: 
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
-                // Counted from now, so that a drain waits for a connection that has not been polled yet.
-                let tracked = worker.track();
-                let serving = serve(Rc::clone(&worker), stream, address, port);
-                spawn_local(async move {
-                    serving.await;
-                    drop(tracked);
-                });
+                worker.serve(serve(Rc::clone(&worker), stream, address, port));
             }
-            // Out of descriptors or memory: what is open goes on, new ones wait until something was closed.
             Err(error) => {
                 tracing::warn!(%error, port, "accepting failed");
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }

@@ -5,7 +5,10 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 
-use hyper::client::conn::{http1, http2};
+use futures_util::future::Either;
+use http::Response;
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1, http2};
 use tokio::time::Instant;
 
 use super::connect::Transport;
@@ -221,9 +224,31 @@ impl Drop for Lease {
     }
 }
 
+/// What became of a request that was sent.
+pub type Sent = Result<Response<Incoming>, TrySendError<http::Request<RequestBody>>>;
+
 /// What a request is sent with.
 #[derive(Debug)]
 pub enum Sending<'a> {
     Http1(&'a mut http1::SendRequest<RequestBody>),
     Http2(&'a mut http2::SendRequest<RequestBody>),
+}
+
+impl Sending<'_> {
+    /// Waits until the connection takes a request. An error says that it has ended.
+    pub fn ready(&mut self) -> impl Future<Output = hyper::Result<()>> {
+        match self {
+            Self::Http1(sender) => Either::Left(sender.ready()),
+            Self::Http2(sender) => Either::Right(sender.ready()),
+        }
+    }
+
+    /// Sends `request` at once and answers with the response's head. An error holds the request if nothing of it was
+    /// sent.
+    pub fn try_send(self, request: http::Request<RequestBody>) -> impl Future<Output = Sent> {
+        match self {
+            Self::Http1(sender) => Either::Left(sender.try_send_request(request)),
+            Self::Http2(sender) => Either::Right(sender.try_send_request(request)),
+        }
+    }
 }

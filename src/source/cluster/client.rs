@@ -1,13 +1,19 @@
 //! How the API server is reached: `--kubeconfig`, `--apiserver-host`, or what the Pod was given.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use kube::api::ListParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::{Api, Client, Config};
+use serde::de::DeserializeOwned;
 
 /// Longer than a watch runs without a word from the API server.
 const READ_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// For one answer of the API server.
+pub const ANSWER: Duration = Duration::from_secs(10);
 
 /// Which API server, as who.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,6 +62,15 @@ pub async fn connect(access: &Access) -> Result<Client, AccessError> {
     // Its pauses grow to minutes, unseen; who asks knows better how long to wait.
     config.default_retry = false;
     Client::try_from(config).map_err(|error| AccessError::Client(Box::new(error)))
+}
+
+/// The object of this name, if there is one; by a list of one, so that no role has to grant `get` besides.
+pub async fn find<K>(api: &Api<K>, name: &str) -> kube::Result<Option<K>>
+where
+    K: Clone + DeserializeOwned + fmt::Debug,
+{
+    let list = api.list(&ListParams::default().fields(&format!("metadata.name={name}"))).await?;
+    Ok(list.items.into_iter().next())
 }
 
 async fn from_kubeconfig(path: &PathBuf) -> Result<Config, AccessError> {

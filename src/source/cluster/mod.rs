@@ -18,12 +18,11 @@ use std::time::Duration;
 
 use backon::BackoffBuilder as _;
 use kube::Client;
-use kube::api::ListParams;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
-pub use client::{Access, AccessError, connect};
+pub use client::{ANSWER, Access, AccessError, connect, find};
 pub use scope::{Scope, SecretScope};
 
 use super::Update;
@@ -40,8 +39,6 @@ const BATCH: usize = 8 * QUEUE;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Objects asked for by name at once.
 const QUESTIONS: usize = 16;
-/// For one answer of the API server.
-const ANSWER: Duration = Duration::from_secs(10);
 /// Before asking again for what is forbidden: a role may be mended.
 const FORBIDDEN_PAUSE: Duration = Duration::from_secs(30);
 
@@ -329,9 +326,7 @@ async fn question(client: Client, kind: Kind, key: ObjectKey, free: Arc<Semaphor
     }
 }
 
-/// By a list of one, so that no role has to grant `get` besides.
 async fn get<T: Watch>(client: &Client, key: &ObjectKey) -> kube::Result<Option<Item>> {
     let api = watch::api::<T>(client.clone(), Some(&key.namespace));
-    let list = api.list(&ListParams::default().fields(&watch::by_name(&key.name))).await?;
-    Ok(list.items.into_iter().next().map(|object| object.item))
+    Ok(find(&api, &key.name).await?.map(|object| object.item))
 }
