@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -123,13 +124,7 @@ async fn serve(mut settings: Settings, announce: impl FnOnce(&Addresses)) -> Res
         health: health.iter().filter_map(|socket| socket.local_addr().ok()).collect(),
     };
     let admin_ends = CancellationToken::new();
-    let mut admin = JoinSet::new();
-    for socket in health {
-        let inspect: Arc<dyn admin::Inspect> = Arc::<Status>::clone(&status);
-        let listener = tokio::net::TcpListener::from_std(socket)?;
-        let path = settings.options.health_path.to_string();
-        admin.spawn(admin::serve(listener, inspect, path, admin_ends.clone()));
-    }
+    let admin = serve_health(health, &status, &settings.options.health_path, &admin_ends)?;
 
     let generated = generate_certificate().map_err(RunError::Internal)?;
     settings.options.fallback_certificate = Some(Arc::new(Certificate::generated(generated)));
@@ -145,13 +140,19 @@ async fn serve(mut settings: Settings, announce: impl FnOnce(&Addresses)) -> Res
             (Feed::Cluster(Box::new(cluster.watch(client, settings.options.clone()))), Some(speaker))
         }
     };
+    let mut ends = std::pin::pin!(async {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    });
     let first = tokio::select! {
-        first = feed.next(None) => first,
-        _ = term.recv() => None,
-        _ = interrupt.recv() => None,
+        first = feed.next(None) => Some(first.ok_or_else(blind)?),
+        () = ends.as_mut() => None,
     };
     let mut workers = Vec::new();
-    let (mut pace, is_known) = (Pace::default(), first.is_some());
+    let mut pace = Pace::default();
+    let is_known = first.is_some();
     if let Some(first) = first {
         let services = &first.snapshot.services;
         if let Some(key) = settings.options.default_backend.as_ref().filter(|key| !services.contains_key(key)) {
@@ -165,30 +166,57 @@ async fn serve(mut settings: Settings, announce: impl FnOnce(&Addresses)) -> Res
             write_ready(path, &addresses).map_err(|error| RunError::ReadyFile(path.clone(), error))?;
         }
         announce(&addresses);
-        loop {
-            tokio::select! {
-                update = pace.next(&mut feed) => match update {
-                    Some(update) => pace.take(&update, |update| controller.update(update)),
-                    None => return Err(RunError::Internal("what is watched is not watched any more".to_owned())),
-                },
-                _ = term.recv() => break,
-                _ = interrupt.recv() => break,
-            }
-        }
+        keep_up(&mut feed, &mut pace, &mut controller, ends.as_mut()).await?;
     }
     let mut ending = std::pin::pin!(drain(&settings, &handle, speaker, workers));
-    // For as long as something is served, endpoints leave and certificates change.
-    loop {
-        tokio::select! {
-            () = ending.as_mut() => break,
-            Some(update) = pace.next(&mut feed), if is_known => pace.take(&update, |update| controller.update(update)),
-        }
+    // For as long as something is served, endpoints leave and certificates change. A feed that breaks down now is nobody's
+    // concern any more.
+    let has_ended = is_known && keep_up(&mut feed, &mut pace, &mut controller, ending.as_mut()).await.is_ok();
+    if !has_ended {
+        ending.await;
     }
     drop(feed);
     admin_ends.cancel();
     admin.join_all().await;
     tokio::task::spawn_blocking(move || log.close()).await.map_err(|e| RunError::Internal(e.to_string()))?;
     Ok(())
+}
+
+fn blind() -> RunError {
+    RunError::Internal("what is watched is not watched any more".to_owned())
+}
+
+/// Puts updates in force until `ends`.
+async fn keep_up(
+    feed: &mut Feed,
+    pace: &mut Pace,
+    controller: &mut Controller,
+    mut ends: Pin<&mut impl Future<Output = ()>>,
+) -> Result<(), RunError> {
+    loop {
+        tokio::select! {
+            update = pace.next(feed) => {
+                let update = update.ok_or_else(blind)?;
+                pace.take(&update, |update| controller.update(update));
+            }
+            () = ends.as_mut() => return Ok(()),
+        }
+    }
+}
+
+fn serve_health(
+    sockets: Vec<std::net::TcpListener>,
+    status: &Arc<Status>,
+    path: &str,
+    ends: &CancellationToken,
+) -> io::Result<JoinSet<()>> {
+    let mut tasks = JoinSet::new();
+    for socket in sockets {
+        let inspect: Arc<dyn admin::Inspect> = Arc::<Status>::clone(status);
+        let listener = tokio::net::TcpListener::from_std(socket)?;
+        tasks.spawn(admin::serve(listener, inspect, path.to_owned(), ends.clone()));
+    }
+    Ok(tasks)
 }
 
 async fn follow(root: PathBuf) -> Result<Feed, RunError> {

@@ -165,7 +165,8 @@ fn tcp_services_follow_their_config_map() {
     let map = format!("--tcp-services-configmap={}/tcp", site.namespace);
     let proxy = site.controller(Way::Direct, &[&map]);
     site.apply(&workload("web", 1));
-    let port = 42_000 + u16::try_from(proxy.pid() % 1000).unwrap();
+    // Below the ports that connections take for themselves.
+    let port = 20_000 + u16::try_from(proxy.pid() % 10_000).unwrap();
     site.apply(&format!(
         "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: tcp}}, data: {{'{port}': {}/web:80}}}}",
         site.namespace
