@@ -40,7 +40,7 @@ pub struct Settings {
     pub interval: Duration,
     /// `--update-status-on-shutdown`.
     pub clear_at_end: bool,
-    /// Who writes, for the managed fields.
+    /// Which Ingresses are ours.
     pub options: Options,
 }
 
