@@ -10,32 +10,29 @@ const SECRETS: &[&str] = &["proxy-ssl-secret"];
 
 /// What the flags and the Ingresses that are ours refer to.
 pub fn references(snapshot: &Snapshot, options: &Options) -> References {
-    let mut references = References::default();
     let named = [&options.config_map, &options.tcp_services, &options.udp_services];
-    references.config_maps.extend(named.into_iter().flatten().cloned());
     let classes = snapshot.ingress_classes.values().filter(|class| is_ours(class, options));
-    references.config_maps.extend(classes.filter_map(|class| class.config_map()));
-    references.secrets.extend(options.default_certificate.clone());
+    let config_maps = named.into_iter().flatten().cloned().chain(classes.filter_map(|class| class.config_map()));
     let main = options.config_map.as_ref().and_then(|key| snapshot.config_maps.get(key));
     let allowed = main.and_then(|map| map.data.get("allow-cross-namespace-resources"));
     let foreign = allowed.and_then(|text| go_bool(text.trim())).unwrap_or(false);
-    for (key, ingress) in &snapshot.ingresses {
-        if is_owned(ingress, snapshot, options) {
-            of_ingress(key, ingress, options, foreign, &mut references);
-        }
+    let mut secrets = Vec::from_iter(options.default_certificate.clone());
+    for (key, ingress) in snapshot.ingresses.iter().filter(|(_, ingress)| is_owned(ingress, snapshot, options)) {
+        of_ingress(key, ingress, options, foreign, &mut secrets);
     }
-    references
+    // Sorted once, as sets.
+    References { secrets: secrets.into_iter().collect(), config_maps: config_maps.collect() }
 }
 
-fn of_ingress(key: &ObjectKey, ingress: &Ingress, options: &Options, foreign: bool, references: &mut References) {
+fn of_ingress(key: &ObjectKey, ingress: &Ingress, options: &Options, foreign: bool, secrets: &mut Vec<ObjectKey>) {
     let certificates = ingress.spec.tls.iter().filter(|tls| !tls.secret_name.is_empty());
-    references.secrets.extend(certificates.map(|tls| ObjectKey::new(key.namespace.clone(), tls.secret_name.as_str())));
+    secrets.extend(certificates.map(|tls| ObjectKey::new(key.namespace.clone(), tls.secret_name.as_str())));
     for (name, text) in &ingress.metadata.annotations {
         let own = name.strip_prefix(options.annotations.prefix.as_str()).and_then(|rest| rest.strip_prefix('/'));
         if own.is_some_and(|own| SECRETS.contains(&own)) {
             // Others' Secrets are not read either, unless the ConfigMap allows it.
             let named = ObjectKey::parse(text.trim(), &key.namespace);
-            references.secrets.extend(named.filter(|named| foreign || named.namespace == key.namespace));
+            secrets.extend(named.filter(|named| foreign || named.namespace == key.namespace));
         }
     }
 }

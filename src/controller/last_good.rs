@@ -25,10 +25,17 @@ impl LastGood {
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Arc<Snapshot> {
         let mut admitted = Arc::clone(snapshot);
+        // How many of the known ones are still there; at nearly every change all of them are.
+        let mut kept = (0, 0);
         for (key, ingress) in snapshot.ingresses.iter().filter(|(_, i)| is_owned(i, snapshot, options)) {
+            let known = self.ingresses.get(key);
+            kept.0 += usize::from(known.is_some());
+            if known.is_some_and(|known| Arc::ptr_eq(known, ingress)) {
+                continue;
+            }
             let problems = admit::ingress(key, ingress, &options.annotations, memo);
             if problems.is_empty() {
-                remember(&mut self.ingresses, key, ingress);
+                kept.0 += usize::from(self.ingresses.insert(key.clone(), Arc::clone(ingress)).is_none());
                 continue;
             }
             diagnostics.extend(problems);
@@ -39,8 +46,13 @@ impl LastGood {
             };
         }
         for (key, secret) in &snapshot.secrets {
+            let known = self.secrets.get(key);
+            kept.1 += usize::from(known.is_some());
+            if known.is_some_and(|known| Arc::ptr_eq(known, secret)) {
+                continue;
+            }
             let Some(problem) = admit::secret(key, secret, memo) else {
-                remember(&mut self.secrets, key, secret);
+                kept.1 += usize::from(self.secrets.insert(key.clone(), Arc::clone(secret)).is_none());
                 continue;
             };
             if let Some(good) = self.secrets.get(key) {
@@ -48,21 +60,17 @@ impl LastGood {
                 Arc::make_mut(&mut admitted).secrets.insert(key.clone(), Arc::clone(good));
             }
         }
-        // One that went to another class is gone (contract §1.5), however it comes back.
-        let ours =
-            |key: &ObjectKey| snapshot.ingresses.get(key).is_some_and(|ingress| is_owned(ingress, snapshot, options));
-        self.ingresses.retain(|key, _| ours(key));
-        self.secrets.retain(|key, _| snapshot.secrets.contains_key(key));
+        if self.ingresses.len() != kept.0 {
+            // One that went to another class is gone (contract §1.5), however it comes back.
+            let ours = |key: &ObjectKey| {
+                snapshot.ingresses.get(key).is_some_and(|ingress| is_owned(ingress, snapshot, options))
+            };
+            self.ingresses.retain(|key, _| ours(key));
+        }
+        if self.secrets.len() != kept.1 {
+            self.secrets.retain(|key, _| snapshot.secrets.contains_key(key));
+        }
         admitted
-    }
-}
-
-fn remember<T>(versions: &mut BTreeMap<ObjectKey, Arc<T>>, key: &ObjectKey, version: &Arc<T>) {
-    match versions.get_mut(key) {
-        // Almost all of them, at every change.
-        Some(known) if Arc::ptr_eq(known, version) => {}
-        Some(known) => *known = Arc::clone(version),
-        None => drop(versions.insert(key.clone(), Arc::clone(version))),
     }
 }
 

@@ -12,6 +12,7 @@ mod servers;
 mod tls;
 mod upstreams;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -90,13 +91,21 @@ pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output
 }
 
 /// Ingress order (contract §2.1): oldest first; the same second: `namespace/name` descending, as ingress-nginx does.
-fn ingress_order(a: &Owned, b: &Owned) -> std::cmp::Ordering {
+fn ingress_order(a: &Owned, b: &Owned) -> Ordering {
     let age = a.ingress.metadata.created.cmp(&b.ingress.metadata.created);
-    // ingress-nginx compares the joined text, in which `/` sorts before letters and digits but after `-` and `.`.
-    age.then_with(|| match a.key.namespace == b.key.namespace {
-        true => b.key.name.cmp(&a.key.name),
-        false => joined(&b.key).cmp(joined(&a.key)),
-    })
+    age.then_with(|| joined_order(&b.key, &a.key))
+}
+
+/// The order of the joined texts `namespace/name`, in which `/` sorts before letters and digits but after `-` and `.`.
+fn joined_order(a: &ObjectKey, b: &ObjectKey) -> Ordering {
+    let (one, other) = (a.namespace.as_bytes(), b.namespace.as_bytes());
+    let shared = one.len().min(other.len());
+    // Nearly all are told apart by the namespace, and that by whole words; an import creates thousands in one second.
+    match one.get(..shared).cmp(&other.get(..shared)) {
+        Ordering::Equal if one.len() == other.len() => a.name.cmp(&b.name),
+        Ordering::Equal => joined(a).cmp(joined(b)),
+        apart => apart,
+    }
 }
 
 /// The bytes of `namespace/name`.
@@ -133,4 +142,19 @@ fn owned(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Vec<Owned> {
     }
     owned.sort_by(ingress_order);
     owned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_sort_as_their_joined_texts() {
+        let parts = ["a", "a-b", "a.b", "ab", "a0", "b", "z-1", "z"];
+        let keys: Vec<ObjectKey> =
+            parts.iter().flat_map(|namespace| parts.iter().map(|name| ObjectKey::new(*namespace, *name))).collect();
+        for (a, b) in keys.iter().flat_map(|a| keys.iter().map(move |b| (a, b))) {
+            assert_eq!(joined_order(a, b), a.to_string().cmp(&b.to_string()), "{a} {b}");
+        }
+    }
 }
