@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use crate::controller::run::Addresses;
 
 /// The manifests, compiled in, so that the binary shows them anywhere.
-const MANIFESTS: [(&str, &str); 7] = [
+const MANIFESTS: [(&str, &str); 8] = [
     ("00-class.yaml", include_str!("../../config/demo/00-class.yaml")),
     ("10-backends.yaml", include_str!("../../config/demo/10-backends.yaml")),
     ("20-shop.yaml", include_str!("../../config/demo/20-shop.yaml")),
@@ -20,6 +20,7 @@ const MANIFESTS: [(&str, &str); 7] = [
     ("40-api.yaml", include_str!("../../config/demo/40-api.yaml")),
     ("50-search.yaml", include_str!("../../config/demo/50-search.yaml")),
     ("60-apps.yaml", include_str!("../../config/demo/60-apps.yaml")),
+    ("70-canary.yaml", include_str!("../../config/demo/70-canary.yaml")),
 ];
 
 /// The backends that the manifests name.
@@ -71,6 +72,7 @@ pub fn invitation(addresses: &Addresses, manifests: &Path) -> String {
     let tls = |host: &str, path: &str| format!("curl -ik https://{host}.demo.localhost:{https}{path}");
     let rows = [
         (plain("api", "/v1/orders"), "a prefix path"),
+        (format!("{} -H 'X-Canary: always'", plain("api", "/v1/orders")), "a canary, for those who ask for it"),
         (plain("api", "/v1/status"), "an exact path, of another Service"),
         (plain("blog", "/posts/2026/hello"), "rewrite-target: the backend sees /2026/hello"),
         (plain("search", "/ITEMS/42"), "a regex, case-insensitive as in ingress-nginx"),
