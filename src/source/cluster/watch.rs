@@ -17,9 +17,10 @@ use crate::snapshot::ObjectKey;
 const WATCH_SECONDS: u32 = 60;
 /// Objects of one page of a list.
 const PAGE: u32 = 500;
-/// Between two tries, growing, with jitter so that replicas do not come in step.
+/// Between two tries, growing, with jitter, which doubles it at most, so that replicas do not come in step. An API server
+/// that has just started may refuse once more: then it is twice this time until what is served is new again.
 const SHORTEST: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(2);
 /// So often in a row it is forbidden, and it is for good.
 const FORBIDDEN: u32 = 4;
 
