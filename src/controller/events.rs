@@ -31,6 +31,9 @@ const QUEUE: usize = 4096;
 const SETTLED: Duration = Duration::from_secs(2);
 /// Between two events: a thousand Ingresses with a typo must not keep the API server busy.
 const PACE: Duration = Duration::from_millis(20);
+/// Tries of one event, and the time between two.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(1);
 /// Bytes of a text: the API server allows 1024.
 const LONGEST: usize = 1000;
 
@@ -154,13 +157,17 @@ impl Events {
         }
     }
 
+    /// A connection that broke down, or an API server that is busy, is tried again; then the event is lost.
     async fn write(&self, said: &Said) {
         let api: Api<Event> = Api::namespaced(self.client.clone(), namespace(said));
-        let now = Timestamp::now();
-        match timeout(ANSWER, self.create_or_renew(&api, said, now)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, object = %said.object, "an event cannot be written"),
-            Err(_) => tracing::debug!(object = %said.object, "no answer to an event"),
+        for _ in 0..TRIES {
+            let now = Timestamp::now();
+            match timeout(ANSWER, self.create_or_renew(&api, said, now)).await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => tracing::debug!(%error, object = %said.object, "an event cannot be written"),
+                Err(_) => tracing::debug!(object = %said.object, "no answer to an event"),
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
