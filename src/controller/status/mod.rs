@@ -30,6 +30,10 @@ const SETTLED: Duration = Duration::from_secs(5);
 /// Before writing again what could not be written; it doubles up to the interval.
 const RETRY: Duration = Duration::from_secs(2);
 
+/// More tries of the last words, and the time between two.
+const LAST_TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(300);
+
 /// How the status is kept.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -160,7 +164,16 @@ impl Writer {
             return;
         }
         if let Some(own) = &self.settings.own {
-            match timeout(ANSWER, own.has_others(&self.client)).await {
+            let mut asked = timeout(ANSWER, own.has_others(&self.client)).await;
+            // A kept connection may have been closed meanwhile: a new one is made for the next try.
+            for _ in 0..LAST_TRIES {
+                if matches!(asked, Ok(Ok(_))) {
+                    break;
+                }
+                sleep(PAUSE).await;
+                asked = timeout(ANSWER, own.has_others(&self.client)).await;
+            }
+            match asked {
                 Ok(Ok(Some(false))) => {}
                 Ok(Ok(Some(true))) => return tracing::info!("the status stays: other replicas run"),
                 Ok(Ok(None)) => return tracing::info!("the status stays: this is no Pod, other replicas may run"),
@@ -177,7 +190,15 @@ impl Writer {
             .filter(|write| world.snapshot.ingress_status.get(&write.key) == Some(&ours))
             .collect();
         tracing::info!(ingresses = writes.len(), "taking the status away");
-        if let Err(error) = self.patch(writes, || true).await {
+        let mut written = self.patch(writes.clone(), || true).await;
+        for _ in 0..LAST_TRIES {
+            if written.is_ok() {
+                break;
+            }
+            sleep(PAUSE).await;
+            written = self.patch(writes.clone(), || true).await;
+        }
+        if let Err(error) = written {
             tracing::warn!(error, "the status stays");
         }
     }
