@@ -1,7 +1,6 @@
 package front
 
 import (
-	"errors"
 	"net"
 	"sync"
 )
@@ -86,10 +85,14 @@ type conn struct {
 	closed chan struct{}
 }
 
-// Read gives nothing that came while the gate was shut until it opens.
+// Read gives nothing that came while the gate was shut until it opens. Errors are the connection's own, unwrapped: the
+// server tells by their type what it brought about itself and goes on after.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	return n, errors.Join(err, c.gate.wait(c.closed))
+	if closed := c.gate.wait(c.closed); err == nil {
+		err = closed
+	}
+	return n, err
 }
 
 func (c *conn) Write(p []byte) (int, error) {
