@@ -4,7 +4,6 @@ package front
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"log"
@@ -45,16 +44,11 @@ func New(s *settings.Settings) (*Front, error) {
 	if err != nil {
 		return nil, err
 	}
-	vouching, err := tls.LoadX509KeyPair(s.Path(pki.FrontProxy+".crt"), s.Path(pki.FrontProxy+".key"))
+	vouching, err := pki.Client(s, pki.FrontProxy)
 	if err != nil {
 		return nil, err
 	}
-	authority, err := os.ReadFile(s.Path(pki.CA + ".crt"))
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(authority)
+	roots := vouching.RootCAs
 	requests, err := os.OpenFile(s.Path("logs", "front-requests.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
@@ -63,7 +57,7 @@ func New(s *settings.Settings) (*Front, error) {
 	f := &Front{
 		addresses: []string{s.FrontAddress(), net.JoinHostPort(ip.String(), "443")}, gate: newGate(), log: requests,
 		plain: proxy(target, &tls.Config{RootCAs: roots}),
-		named: proxy(target, &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{vouching}}),
+		named: proxy(target, vouching),
 	}
 	f.mode.Store(&mode{})
 	f.server = &http.Server{

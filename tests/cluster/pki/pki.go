@@ -3,6 +3,8 @@
 package pki
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"fmt"
 	"net"
@@ -81,4 +83,19 @@ users:
 - name: admin
   user: {client-certificate-data: %s, client-key-data: %s}
 `, server, b(ca.CertPEM), b(admin.CertPEM), b(admin.KeyPEM)), 0o600)
+}
+
+// Client is how whoever has the certificate of this name speaks to the API server.
+func Client(s *settings.Settings, name string) (*tls.Config, error) {
+	certificate, err := tls.LoadX509KeyPair(s.Path(name+".crt"), s.Path(name+".key"))
+	if err != nil {
+		return nil, err
+	}
+	authority, err := os.ReadFile(s.Path(CA + ".crt"))
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(authority)
+	return &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{certificate}}, nil
 }

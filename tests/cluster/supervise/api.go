@@ -3,14 +3,11 @@ package supervise
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"time"
 
 	"portcullis.dev/testcluster/pki"
@@ -25,17 +22,10 @@ type api struct {
 }
 
 func newAPI(s *settings.Settings) (*api, error) {
-	admin, err := tls.LoadX509KeyPair(s.Path(pki.Admin+".crt"), s.Path(pki.Admin+".key"))
+	config, err := pki.Client(s, pki.Admin)
 	if err != nil {
 		return nil, err
 	}
-	authority, err := os.ReadFile(s.Path(pki.CA + ".crt"))
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(authority)
-	config := &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{admin}}
 	transport := &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}
 	return &api{s, &http.Client{Transport: transport, Timeout: 5 * time.Second}}, nil
 }
