@@ -68,7 +68,10 @@ impl Installed {
             let lines: Vec<&str> = log.lines().filter(|line| !line.contains(" HTTP/1.1\" ")).collect();
             format!("--- {pod}\n{}\n", lines.join("\n"))
         };
-        pods.split_whitespace().map(log).collect()
+        let asked = self.cluster.log("front-requests");
+        let own =
+            asked.lines().filter(|line| line.contains("portcullis/") && !line.contains("watch=")).collect::<Vec<_>>();
+        pods.split_whitespace().map(log).chain(Some(own.join("\n"))).collect()
     }
 
     /// What the roles of the release grant, as `verb group/resource`.
@@ -213,7 +216,8 @@ fn the_chart_runs_with_its_own_account_and_needs_all_of_it() {
     installed.controllers(2);
     eventually(DEADLINE, || installed.used().0.contains("patch /events").then_some(()))
         .unwrap_or_else(|| panic!("no event is said again: {:?}\n{}", installed.used(), installed.logs()));
-    assert!(status().starts_with(&cluster.balancer_prefix), "one replica of two takes nothing away");
+    let kept = status();
+    assert!(kept.starts_with(&cluster.balancer_prefix), "taken away by one of two: {kept:?}\n{}", installed.logs());
     // The last ones go, and the status with them. The webhook goes first, or nobody could write an Ingress any more.
     cluster.kubectl(["delete", "validatingwebhookconfigurations", "--all"], "").ok();
     installed.own(&["scale", "deployment/portcullis-controller", "--replicas=0"]);
@@ -257,7 +261,8 @@ fn a_scope_with_named_secrets_and_nodes_addresses_needs_its_roles_and_no_more() 
     installed.own(&["rollout", "status", "deployment/portcullis-controller", "--timeout=60s"]);
     eventually(DEADLINE, || installed.used().0.contains("patch /events").then_some(()))
         .unwrap_or_else(|| panic!("no event is said again: {:?}\n{}", installed.used(), installed.logs()));
-    assert!(status().starts_with(&cluster.node_external_prefix), "one that follows in a rollout takes nothing away");
+    let kept = status();
+    assert!(kept.starts_with(&cluster.node_external_prefix), "a rollout took it away: {kept:?}\n{}", installed.logs());
     installed.own(&["scale", "deployment/portcullis-controller", "--replicas=0"]);
     eventually(DEADLINE * 2, || status().is_empty().then_some(()))
         .unwrap_or_else(|| panic!("{}\n{}", status(), installed.logs()));
