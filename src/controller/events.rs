@@ -14,14 +14,14 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::world::World;
 use crate::base::diagnostic::{Diagnostic, ObjectRef, Reason, Severity};
 use crate::compile::Options;
 use crate::compile::ingress::is_owned;
 use crate::snapshot::{Ingress, ObjectKey, Snapshot};
-use crate::source::cluster::ANSWER;
+use crate::source::cluster::{answered, attempts};
 
 /// Who says it: what ingress-nginx's events are found by.
 const COMPONENT: &str = "nginx-ingress-controller";
@@ -137,7 +137,7 @@ impl Events {
             }
             // One that has an address and was there before us is no news.
             let before = self.synced.insert(key.clone(), Arc::clone(ingress));
-            let is_news = before.is_some() || !super::status::has_status(key, snapshot);
+            let is_news = before.is_some() || !snapshot.ingress_status.contains_key(key);
             if is_news {
                 taken.push(Said {
                     object: ObjectRef { kind: "Ingress", namespace: key.namespace.clone(), name: key.name.clone() },
@@ -160,18 +160,14 @@ impl Events {
     /// A connection that broke down, or an API server that is busy, is tried again; then the event is lost.
     async fn write(&self, said: &Said) {
         let api: Api<Event> = Api::namespaced(self.client.clone(), namespace(said));
-        for _ in 0..TRIES {
-            let now = Timestamp::now();
-            match timeout(ANSWER, self.create_or_renew(&api, said, now)).await {
-                Ok(Ok(())) => return,
-                Ok(Err(error)) => tracing::debug!(%error, object = %said.object, "an event cannot be written"),
-                Err(_) => tracing::debug!(object = %said.object, "no answer to an event"),
-            }
-            tokio::time::sleep(PAUSE).await;
+        let written = attempts(TRIES, PAUSE, || answered(self.create_or_renew(&api, said))).await;
+        if let Err(error) = written {
+            tracing::debug!(error, object = %said.object, "an event cannot be written");
         }
     }
 
-    async fn create_or_renew(&self, api: &Api<Event>, said: &Said, now: Timestamp) -> kube::Result<()> {
+    async fn create_or_renew(&self, api: &Api<Event>, said: &Said) -> kube::Result<()> {
+        let now = Timestamp::now();
         let name = name(said);
         let event: Event = serde_json::from_value(self.body(said, &name, now)).map_err(kube::Error::SerdeError)?;
         match api.create(&PostParams::default(), &event).await {

@@ -16,6 +16,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::source::cluster::causes;
+
 /// The election's Lease, and who takes part in it.
 #[derive(Clone, Debug)]
 pub struct Election {
@@ -105,7 +107,9 @@ impl Election {
                     renewed = held.then_some(asked);
                     self.tell(&leads, held);
                 }
-                Ok(Err(error)) => tracing::debug!(%error, lease = self.name, "the lease cannot be read or written"),
+                Ok(Err(error)) => {
+                    tracing::debug!(error = causes(error), lease = self.name, "the lease cannot be read or written")
+                }
                 Err(_) => tracing::debug!(lease = self.name, "no answer about the lease"),
             }
             // Replicas that start together do not stay in step.

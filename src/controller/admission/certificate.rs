@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::snapshot::ObjectKey;
-use crate::source::cluster::ANSWER;
+use crate::source::cluster::{ANSWER, causes};
 
 /// How long a certificate is valid, and how long before its end another takes its place.
 const LIFE: Duration = Duration::from_secs(90 * 86_400);
@@ -190,7 +190,7 @@ impl Own {
             };
         };
         let secrets: Api<Secret> = Api::namespaced(client.clone(), &key.namespace);
-        let text = |error: kube::Error| format!("Secret {key}: {error}");
+        let text = |error: kube::Error| format!("Secret {key}: {}", causes(error));
         let secret = secrets.get_opt(&key.name).await.map_err(text)?;
         let known = secret.as_ref().and_then(Material::of);
         let now = SystemTime::now();
@@ -239,7 +239,7 @@ impl Own {
     /// Puts the authorities into every webhook of the configuration that has others.
     async fn announce(&self, client: &Client, material: &Material) -> Result<(), String> {
         let Some(name) = &self.configuration else { return Ok(()) };
-        let text = |error: kube::Error| format!("ValidatingWebhookConfiguration {name}: {error}");
+        let text = |error: kube::Error| format!("ValidatingWebhookConfiguration {name}: {}", causes(error));
         let api: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
         let configuration = api.get(name).await.map_err(text)?;
         let webhooks = configuration.webhooks.unwrap_or_default();

@@ -21,7 +21,7 @@ use super::world::World;
 use crate::compile::Options;
 use crate::compile::ingress::is_owned;
 use crate::snapshot::{LoadBalancerIngress, ObjectKey, Snapshot};
-use crate::source::cluster::ANSWER;
+use crate::source::cluster::{ANSWER, answered, attempts, causes};
 
 /// Patches at once.
 const WRITES: usize = 8;
@@ -30,8 +30,8 @@ const SETTLED: Duration = Duration::from_secs(5);
 /// Before writing again what could not be written; it doubles up to the interval.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// More tries of the last words, and the time between two.
-const LAST_TRIES: u32 = 3;
+/// Attempts of the last words, and the time between two.
+const LAST_ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// How the status is kept.
@@ -109,23 +109,11 @@ impl Writer {
         let writes: Vec<Write> = differing(&world.snapshot, &self.settings.options, &addresses)
             .filter(|write| self.written.get(&write.key).is_none_or(|(written, _)| *written != write.addresses))
             .collect();
-        self.patch(writes, || *leads.borrow()).await
-    }
-
-    /// Ends at the first patch that fails, and when this replica is not to write any more.
-    async fn patch(&mut self, writes: Vec<Write>, may: impl Fn() -> bool) -> Result<(), String> {
-        let client = &self.client;
-        let patches = futures_util::stream::iter(writes).map(async |write| (patch(client, &write).await, write));
-        let mut patches = std::pin::pin!(patches.buffer_unordered(WRITES));
-        while let Some((result, Write { key, addresses, .. })) = patches.next().await {
-            result.map_err(|error| format!("Ingress {key}: {error}"))?;
-            tracing::debug!(ingress = %key, ?addresses, "status written");
-            self.written.insert(key, (addresses, Instant::now()));
-            if !may() {
-                break;
-            }
-        }
-        Ok(())
+        let written = |write: Write| {
+            self.written.insert(write.key, (write.addresses, Instant::now()));
+            *leads.borrow()
+        };
+        patch_all(&self.client, writes, written).await
     }
 
     /// The addresses that every Ingress is to have, or why they cannot be found out now.
@@ -148,12 +136,10 @@ impl Writer {
             return Ok(known.clone());
         }
         let own = self.settings.own.as_ref().ok_or("this is no Pod: nothing is known of nodes")?;
-        let list = match timeout(ANSWER, own.nodes(&self.client, internal)).await {
-            Ok(Ok(Some(list))) => addresses::sorted(list),
-            Ok(Ok(None)) => return Err(format!("there is no Pod {}/{}", own.namespace, own.name)),
-            Ok(Err(error)) => return Err(format!("the addresses of the nodes cannot be read: {error}")),
-            Err(_) => return Err("no answer about Pods and nodes".to_owned()),
-        };
+        let asked = answered(own.nodes(&self.client, internal)).await;
+        let asked = asked.map_err(|error| format!("the addresses of the nodes cannot be read: {error}"))?;
+        let list = asked.ok_or_else(|| format!("there is no Pod {}/{}", own.namespace, own.name))?;
+        let list = addresses::sorted(list);
         self.nodes = Some((list.clone(), Instant::now()));
         Ok(list)
     }
@@ -164,21 +150,11 @@ impl Writer {
             return;
         }
         if let Some(own) = &self.settings.own {
-            let mut asked = timeout(ANSWER, own.has_others(&self.client)).await;
-            // A kept connection may have been closed meanwhile: a new one is made for the next try.
-            for _ in 0..LAST_TRIES {
-                if matches!(asked, Ok(Ok(_))) {
-                    break;
-                }
-                sleep(PAUSE).await;
-                asked = timeout(ANSWER, own.has_others(&self.client)).await;
-            }
-            match asked {
-                Ok(Ok(Some(false))) => {}
-                Ok(Ok(Some(true))) => return tracing::info!("the status stays: other replicas run"),
-                Ok(Ok(None)) => return tracing::info!("the status stays: this is no Pod, other replicas may run"),
-                Ok(Err(error)) => return tracing::warn!(%error, "the status stays: nothing is known of other replicas"),
-                Err(_) => return tracing::warn!("the status stays: no answer about other replicas"),
+            match attempts(LAST_ATTEMPTS, PAUSE, || answered(own.has_others(&self.client))).await {
+                Ok(Some(false)) => {}
+                Ok(Some(true)) => return tracing::info!("the status stays: other replicas run"),
+                Ok(None) => return tracing::info!("the status stays: this is no Pod, other replicas may run"),
+                Err(error) => return tracing::warn!(error, "the status stays: nothing is known of other replicas"),
             }
         }
         let ours = match self.addresses(&world.snapshot).await {
@@ -190,15 +166,8 @@ impl Writer {
             .filter(|write| world.snapshot.ingress_status.get(&write.key) == Some(&ours))
             .collect();
         tracing::info!(ingresses = writes.len(), "taking the status away");
-        let mut written = self.patch(writes.clone(), || true).await;
-        for _ in 0..LAST_TRIES {
-            if written.is_ok() {
-                break;
-            }
-            sleep(PAUSE).await;
-            written = self.patch(writes.clone(), || true).await;
-        }
-        if let Err(error) = written {
+        let patched = attempts(LAST_ATTEMPTS, PAUSE, || patch_all(&self.client, writes.clone(), |_| true)).await;
+        if let Err(error) = patched {
             tracing::warn!(error, "the status stays");
         }
     }
@@ -222,6 +191,20 @@ fn differing<'a>(
         })
 }
 
+/// Ends at the first patch that fails, or when `written` says that this replica is not to write any more.
+async fn patch_all(client: &Client, writes: Vec<Write>, mut written: impl FnMut(Write) -> bool) -> Result<(), String> {
+    let patches = futures_util::stream::iter(writes).map(async |write| (patch(client, &write).await, write));
+    let mut patches = std::pin::pin!(patches.buffer_unordered(WRITES));
+    while let Some((result, write)) = patches.next().await {
+        result.map_err(|error| format!("Ingress {}: {error}", write.key))?;
+        tracing::debug!(ingress = %write.key, addresses = ?write.addresses, "status written");
+        if !written(write) {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// An Ingress that is gone meanwhile is no error.
 async fn patch(client: &Client, write: &Write) -> Result<(), String> {
     let api: Api<k8s_openapi::api::networking::v1::Ingress> = Api::namespaced(client.clone(), &write.key.namespace);
@@ -232,14 +215,9 @@ async fn patch(client: &Client, write: &Write) -> Result<(), String> {
     match timeout(ANSWER, api.patch_status(&write.key.name, &PatchParams::default(), &Patch::Merge(body))).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => Ok(()),
-        Ok(Err(error)) => Err(error.to_string()),
+        Ok(Err(error)) => Err(causes(error)),
         Err(_) => Err("no answer".to_owned()),
     }
-}
-
-/// Whether an Ingress has addresses already, so that it is not new to us.
-pub fn has_status(key: &ObjectKey, snapshot: &Snapshot) -> bool {
-    snapshot.ingress_status.contains_key(key)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use kube::api::ListParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde::de::DeserializeOwned;
+use tokio::time::{sleep, timeout};
 
 /// Longer than a watch runs without a word from the API server.
 const READ_TIMEOUT: Duration = Duration::from_secs(90);
@@ -98,4 +99,31 @@ fn certificates(path: &PathBuf) -> Result<Vec<Vec<u8>>, AccessError> {
         true => Err(wrong("there is no certificate in it".to_owned())),
         false => Ok(list.into_iter().map(|certificate| certificate.to_vec()).collect()),
     }
+}
+
+/// An error of the API server or on the way to it, with its causes: its own text is `client error (SendRequest)` at best.
+pub fn causes(error: impl std::error::Error + Send + Sync + 'static) -> String {
+    format!("{:#}", anyhow::Error::new(error))
+}
+
+/// What the API server answers in time, or why there is nothing.
+pub async fn answered<T>(asked: impl Future<Output = kube::Result<T>>) -> Result<T, String> {
+    timeout(ANSWER, asked).await.map_err(|_| "no answer".to_owned())?.map_err(causes)
+}
+
+/// The first success of so many attempts, with a pause between two; else the last error. A kept connection may have been
+/// closed meanwhile: the next attempt makes a new one.
+pub async fn attempts<T, E, A>(most: u32, pause: Duration, mut attempt: impl FnMut() -> A) -> Result<T, E>
+where
+    A: Future<Output = Result<T, E>>,
+{
+    let mut result = attempt().await;
+    for _ in 1..most {
+        if result.is_ok() {
+            break;
+        }
+        sleep(pause).await;
+        result = attempt().await;
+    }
+    result
 }

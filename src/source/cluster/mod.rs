@@ -22,7 +22,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
-pub use client::{ANSWER, Access, AccessError, connect, find};
+pub use client::{ANSWER, Access, AccessError, answered, attempts, causes, connect, find};
 pub use scope::{Scope, SecretScope};
 
 use super::Update;
@@ -314,7 +314,7 @@ async fn question(client: Client, kind: Kind, key: ObjectKey, free: Arc<Semaphor
                 FORBIDDEN_PAUSE
             }
             Ok(Err(error)) => {
-                tracing::debug!(%error, "{} {key} cannot be read now", kind.as_str());
+                tracing::debug!(error = causes(error), "{} {key} cannot be read now", kind.as_str());
                 delays.next().unwrap_or(ANSWER)
             }
             Err(_) => {
