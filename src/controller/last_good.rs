@@ -1,6 +1,6 @@
 //! Versions of objects that cannot be taken, held back: the last good version stays in service (contract §9 class A, §12).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::base::diagnostic::Diagnostic;
@@ -11,8 +11,8 @@ use crate::snapshot::{Ingress, ObjectKey, Secret, Snapshot};
 /// What was last taken of the objects that can be refused.
 #[derive(Debug, Default)]
 pub struct LastGood {
-    ingresses: BTreeMap<ObjectKey, Arc<Ingress>>,
-    secrets: BTreeMap<ObjectKey, Arc<Secret>>,
+    ingresses: Versions<Ingress>,
+    secrets: Versions<Secret>,
 }
 
 impl LastGood {
@@ -25,52 +25,76 @@ impl LastGood {
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Arc<Snapshot> {
         let mut admitted = Arc::clone(snapshot);
-        // How many of the known ones are still there; at nearly every change all of them are.
-        let mut kept = (0, 0);
-        for (key, ingress) in snapshot.ingresses.iter().filter(|(_, i)| is_owned(i, snapshot, options)) {
-            let known = self.ingresses.get(key);
-            kept.0 += usize::from(known.is_some());
-            if known.is_some_and(|known| Arc::ptr_eq(known, ingress)) {
-                continue;
-            }
+        // One that went to another class is gone (contract §1.5), however it comes back.
+        let ours = snapshot.ingresses.iter().filter(|(_, ingress)| is_owned(ingress, snapshot, options));
+        for (key, good) in self.ingresses.refused(ours, |key, ingress| {
             let problems = admit::ingress(key, ingress, &options.annotations, memo);
-            if problems.is_empty() {
-                kept.0 += usize::from(self.ingresses.insert(key.clone(), Arc::clone(ingress)).is_none());
-                continue;
-            }
+            let is_good = problems.is_empty();
             diagnostics.extend(problems);
+            is_good
+        }) {
             let ingresses = &mut Arc::make_mut(&mut admitted).ingresses;
-            match self.ingresses.get(key) {
-                Some(good) => ingresses.insert(key.clone(), Arc::clone(good)),
-                None => ingresses.remove(key),
+            match good {
+                Some(good) => ingresses.insert(key, good),
+                None => ingresses.remove(&key),
             };
         }
-        for (key, secret) in &snapshot.secrets {
-            let known = self.secrets.get(key);
-            kept.1 += usize::from(known.is_some());
-            if known.is_some_and(|known| Arc::ptr_eq(known, secret)) {
-                continue;
-            }
-            let Some(problem) = admit::secret(key, secret, memo) else {
-                kept.1 += usize::from(self.secrets.insert(key.clone(), Arc::clone(secret)).is_none());
-                continue;
-            };
-            if let Some(good) = self.secrets.get(key) {
-                diagnostics.push(problem);
-                Arc::make_mut(&mut admitted).secrets.insert(key.clone(), Arc::clone(good));
-            }
-        }
-        if self.ingresses.len() != kept.0 {
-            // One that went to another class is gone (contract §1.5), however it comes back.
-            let ours = |key: &ObjectKey| {
-                snapshot.ingresses.get(key).is_some_and(|ingress| is_owned(ingress, snapshot, options))
-            };
-            self.ingresses.retain(|key, _| ours(key));
-        }
-        if self.secrets.len() != kept.1 {
-            self.secrets.retain(|key, _| snapshot.secrets.contains_key(key));
+        let mut problems = BTreeMap::new();
+        let refused = self.secrets.refused(snapshot.secrets.iter(), |key, secret| {
+            let problem = admit::secret(key, secret, memo);
+            let is_good = problem.is_none();
+            problems.extend(problem.map(|problem| (key.clone(), problem)));
+            is_good
+        });
+        // Without a good version compile has its own say: the Secret is nobody's certificate.
+        for (key, good) in refused.into_iter().filter_map(|(key, good)| Some((key, good?))) {
+            diagnostics.extend(problems.remove(&key));
+            Arc::make_mut(&mut admitted).secrets.insert(key, good);
         }
         admitted
+    }
+}
+
+/// The last good version of each object of a kind.
+#[derive(Debug)]
+struct Versions<T>(BTreeMap<ObjectKey, Arc<T>>);
+
+impl<T> Default for Versions<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<T> Versions<T> {
+    /// The objects in a version that is not good, each with its last good one. `is_good` is asked about new versions only.
+    fn refused<'a>(
+        &mut self,
+        objects: impl Iterator<Item = (&'a ObjectKey, &'a Arc<T>)> + Clone,
+        mut is_good: impl FnMut(&ObjectKey, &Arc<T>) -> bool,
+    ) -> Vec<(ObjectKey, Option<Arc<T>>)>
+    where
+        T: 'a,
+    {
+        let mut refused = Vec::new();
+        // How many of the known ones are still there; at nearly every change all of them are.
+        let mut kept = 0;
+        for (key, object) in objects.clone() {
+            let known = self.0.get(key);
+            kept += usize::from(known.is_some());
+            if known.is_some_and(|known| Arc::ptr_eq(known, object)) {
+                continue;
+            }
+            if is_good(key, object) {
+                kept += usize::from(self.0.insert(key.clone(), Arc::clone(object)).is_none());
+            } else {
+                refused.push((key.clone(), known.map(Arc::clone)));
+            }
+        }
+        if self.0.len() != kept {
+            let there: BTreeSet<&ObjectKey> = objects.map(|(key, _)| key).collect();
+            self.0.retain(|key, _| there.contains(key));
+        }
+        refused
     }
 }
 
