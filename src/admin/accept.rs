@@ -49,19 +49,19 @@ where
     let _ = timeout(END_WAIT, free.acquire_many(all)).await;
 }
 
-/// Lets a connection run until it ends. When it is `age` old, or at `shutdown`, `ask` asks it to end after the request
-/// it is at, which has a while for that.
+/// Lets a connection run until it ends. When `until` is over, or at `shutdown`, `ask` asks it to end after the request it
+/// is at, which has a while for that.
 pub async fn run<C: Future>(
     mut connection: Pin<&mut C>,
     shutdown: &CancellationToken,
-    age: Duration,
+    until: impl Future<Output = ()>,
     ask: impl FnOnce(Pin<&mut C>),
 ) {
     // How such a connection ends is no news: errors are the client's.
     tokio::select! {
         _ = connection.as_mut() => return,
         () = shutdown.cancelled() => {}
-        () = sleep(age) => {}
+        () = until => {}
     }
     ask(connection.as_mut());
     let _ = timeout(END_WAIT, connection).await;

@@ -42,5 +42,5 @@ async fn connection(stream: TcpStream, inspect: Arc<dyn Inspect>, health_path: A
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
     let connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    run(connection, &shutdown, MAX_AGE, |connection| connection.graceful_shutdown()).await;
+    run(connection, &shutdown, tokio::time::sleep(MAX_AGE), |connection| connection.graceful_shutdown()).await;
 }

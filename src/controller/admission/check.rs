@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::base::diagnostic::{Diagnostic, Reason, Severity};
 use crate::compile::configmap::ConfigMapSettings;
 use crate::compile::ingress::is_owned;
-use crate::compile::{self, Memo, Options, admit};
+use crate::compile::{self, Memo, Options};
 use crate::snapshot::{Ingress, ObjectKey, PathType, Snapshot};
 
 /// Warnings of one answer; the API server allows 4096 bytes in all.
@@ -50,6 +50,11 @@ pub struct Known {
 }
 
 impl Known {
+    /// Whether this is of that very world.
+    pub fn is_of(&self, snapshot: &Arc<Snapshot>) -> bool {
+        Arc::ptr_eq(&self.snapshot, snapshot)
+    }
+
     /// Takes a newer world; only what differs costs time.
     pub fn update(&mut self, snapshot: Arc<Snapshot>) {
         let before = std::mem::replace(&mut self.snapshot, Arc::clone(&snapshot));
@@ -89,9 +94,8 @@ impl Known {
             verdict.refusals.extend(unfit_paths(&candidate));
         }
         let mut memo = Memo::default();
-        let mut diagnostics = admit::ingress(&key, &candidate, &options.annotations, &mut memo);
         let compiled = compile::compile(&self.around(&key, candidate), options, &mut memo);
-        diagnostics.extend(compiled.diagnostics);
+        let mut diagnostics = compiled.diagnostics;
         diagnostics.extend(compiled.endpoints.problems.into_values());
         verdict.add(diagnostics.iter().filter(|diagnostic| is_about(diagnostic, &key)));
         verdict

@@ -112,9 +112,13 @@ pub fn start(
 async fn follow(shared: Arc<Shared>, mut world: watch::Receiver<World>) {
     loop {
         let snapshot = Arc::clone(&world.borrow_and_update().snapshot);
-        let mut known = Known::clone(&shared.known.load());
-        known.update(snapshot);
-        shared.known.store(Arc::new(known));
+        let known = shared.known.load();
+        // What is said of the objects changes without them.
+        if !known.is_of(&snapshot) {
+            let mut known = Known::clone(&known);
+            known.update(snapshot);
+            shared.known.store(Arc::new(known));
+        }
         if world.changed().await.is_err() {
             return;
         }
@@ -144,18 +148,17 @@ async fn connection(stream: TcpStream, tls: TlsAcceptor, shared: Arc<Shared>, en
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    loop {
-        let idle = *last.borrow_and_update() + IDLE;
-        tokio::select! {
-            _ = connection.as_mut() => return,
-            () = ends.cancelled() => break,
-            Ok(()) = last.changed() => {}
-            () = sleep_until(idle) => break,
+    let connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let idle = async move {
+        loop {
+            let until = *last.borrow_and_update() + IDLE;
+            tokio::select! {
+                Ok(()) = last.changed() => {}
+                () = sleep_until(until) => return,
+            }
         }
-    }
-    connection.as_mut().graceful_shutdown();
-    let _ = timeout(PATIENCE, connection).await;
+    };
+    admin::run(connection, &ends, idle, |connection| connection.graceful_shutdown()).await;
 }
 
 async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Response<Full<Bytes>> {
