@@ -151,9 +151,13 @@ impl Controller {
             self.apply(update);
             return;
         }
-        self.swap(&update.snapshot, endpoints);
-        if *status || !services.is_empty() {
-            self.publish(&update.snapshot);
+        let news = self.swap(&update.snapshot, endpoints);
+        if news {
+            self.tell();
+        }
+        let objects = *status || !services.is_empty();
+        if news || objects {
+            self.publish(objects.then_some(&*update.snapshot));
         }
     }
 
@@ -182,13 +186,13 @@ impl Controller {
             "table in force"
         );
         self.tell();
-        self.publish(&update.snapshot);
+        self.publish(Some(&update.snapshot));
         tracing::debug!(?judged, ?installed, told = ?began.elapsed(), "since the update");
         live
     }
 
-    /// Exchanges the endpoints of these Services' upstreams; nothing else is touched.
-    fn swap(&mut self, snapshot: &Snapshot, services: &BTreeSet<ObjectKey>) {
+    /// Exchanges the endpoints of these Services' upstreams; nothing else is touched. Whether there is more or less to say.
+    fn swap(&mut self, snapshot: &Snapshot, services: &BTreeSet<ObjectKey>) -> bool {
         let mut problems_changed = false;
         for service in services {
             let slices = || snapshot.slices_of(service).map(|slice| &**slice);
@@ -202,9 +206,7 @@ impl Controller {
                 }
             }
         }
-        if problems_changed {
-            self.tell();
-        }
+        problems_changed
     }
 
     fn tell(&mut self) {
@@ -212,18 +214,20 @@ impl Controller {
         let all: Vec<Diagnostic> = all.into_iter().collect();
         self.telemetry.controller.set_diagnostics(&all);
         self.told.tell(&all);
-        let all: Arc<[Diagnostic]> = all.into();
-        if let Some(world) = &self.world {
-            world.send_modify(|world| world.diagnostics = Arc::clone(&all));
-        }
-        *self.status.diagnostics.write().unwrap_or_else(PoisonError::into_inner) = all;
+        *self.status.diagnostics.write().unwrap_or_else(PoisonError::into_inner) = all.into();
     }
 
-    fn publish(&self, snapshot: &Snapshot) {
-        if let Some(world) = &self.world {
-            let view = world::view(snapshot);
-            world.send_modify(|world| (world.snapshot, world.is_known) = (view, true));
-        }
+    /// What was told, and the objects if they are others, for all who follow the world.
+    fn publish(&self, snapshot: Option<&Snapshot>) {
+        let Some(world) = &self.world else { return };
+        let view = snapshot.map(world::view);
+        let diagnostics = Arc::clone(&self.status.diagnostics.read().unwrap_or_else(PoisonError::into_inner));
+        world.send_modify(|world| {
+            world.diagnostics = diagnostics;
+            if let Some(view) = view {
+                (world.snapshot, world.is_known) = (view, true);
+            }
+        });
     }
 }
 
