@@ -121,11 +121,10 @@ impl Store {
                 }
                 let Some(watch) = self.watches.get_mut(id) else { return };
                 let Some(listed) = watch.listed.take() else { return };
-                let gone: Vec<ObjectKey> = watch.keys.iter().filter(|key| !listed.contains(*key)).cloned().collect();
-                watch.keys.retain(|key| listed.contains(key));
+                let mut gone: Vec<ObjectKey> = watch.keys.extract_if(|key| !listed.contains(key)).collect();
                 // Another watch of the kind may have it.
                 let held = |key: &ObjectKey| self.watches.iter().any(|w| w.of == of && w.keys.contains(key));
-                let gone: Vec<ObjectKey> = gone.into_iter().filter(|key| !held(key)).collect();
+                gone.retain(|key| !held(key));
                 gone.iter().for_each(|key| self.drop_object(of, key));
             }
             // Only before the first list: what was read once does not become unreadable by a role that is replaced.
