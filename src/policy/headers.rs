@@ -43,7 +43,7 @@ const HOP_BY_HOP: [HeaderName; 10] = [
 pub struct Client<'a> {
     /// Address without port.
     pub address: &'a HeaderValue,
-    pub scheme: &'static str,
+    pub scheme: &'a str,
     /// The port presented upstream: the listener's, or 443 for any https listener.
     pub port: &'a HeaderValue,
     /// `Host` as sent, or `:authority`.
@@ -70,7 +70,7 @@ pub fn to_upstream(headers: &mut HeaderMap, client: Client<'_>, rules: NameRules
     }
     move_original(headers, &X_FORWARDED_FOR, X_ORIGINAL_FORWARDED_FOR);
     move_original(headers, &X_FORWARDED_HOST, X_ORIGINAL_FORWARDED_HOST);
-    let scheme = HeaderValue::from_static(client.scheme);
+    let scheme = scheme_value(client.scheme);
     headers.insert(X_REAL_IP, client.address.clone());
     headers.insert(X_FORWARDED_FOR, client.address.clone());
     headers.insert(X_FORWARDED_PORT, client.port.clone());
@@ -83,6 +83,14 @@ pub fn to_upstream(headers: &mut HeaderMap, client: Client<'_>, rules: NameRules
     };
     if headers.get(X_REQUEST_ID).is_none_or(HeaderValue::is_empty) {
         headers.insert(X_REQUEST_ID, client.request_id);
+    }
+}
+
+fn scheme_value(scheme: &str) -> HeaderValue {
+    match scheme {
+        "http" => HeaderValue::from_static("http"),
+        "https" => HeaderValue::from_static("https"),
+        other => HeaderValue::from_str(other).unwrap_or(HeaderValue::from_static("http")),
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod body;
 pub mod canary;
+pub mod forwarded;
 pub mod global;
 pub mod headers;
 pub mod https_redirect;
@@ -13,6 +14,7 @@ pub mod stream;
 pub mod stream_log;
 pub mod template;
 pub mod upstream;
+pub mod variable;
 
 use std::sync::Arc;
 

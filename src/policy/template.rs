@@ -1,4 +1,6 @@
-//! Text with nginx variables, parsed once: `upstream-vhost`, `x-forwarded-prefix`, rewrite targets.
+//! Text with nginx variables, parsed once: `upstream-vhost`, `x-forwarded-prefix`, rewrite targets, header values.
+
+use super::variable::{Since, Variable};
 
 /// One piece of a template.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -9,32 +11,6 @@ pub enum Part {
     Variable(Variable),
 }
 
-/// The variables that a template may name. Others are refused where the template is parsed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Variable {
-    Host,
-    HttpHost,
-    RequestUri,
-    Uri,
-    Args,
-    Scheme,
-    RequestMethod,
-    RemoteAddr,
-}
-
-const VARIABLES: [(&str, Variable); 10] = [
-    ("host", Variable::Host),
-    ("http_host", Variable::HttpHost),
-    ("best_http_host", Variable::HttpHost),
-    ("request_uri", Variable::RequestUri),
-    ("uri", Variable::Uri),
-    ("args", Variable::Args),
-    ("query_string", Variable::Args),
-    ("scheme", Variable::Scheme),
-    ("request_method", Variable::RequestMethod),
-    ("remote_addr", Variable::RemoteAddr),
-];
-
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Template {
     parts: Vec<Part>,
@@ -42,13 +18,24 @@ pub struct Template {
 
 /// Where the values come from when a template is filled in.
 pub trait Values {
-    fn capture(&self, group: usize) -> &[u8];
-    fn variable(&self, variable: Variable) -> &str;
+    /// A group of the location's regex.
+    fn capture(&self, _group: usize) -> &[u8] {
+        b""
+    }
+
+    /// Appends the value of a variable. `false`: it has none, which is not the same as an empty one in a log.
+    fn variable(&self, variable: &Variable, out: &mut Vec<u8>) -> bool;
 }
 
 impl Template {
-    /// Reads text with `$name`, `${name}` and `$1`. Errors name the variable that is unknown.
+    /// Reads text with `$name`, `${name}` and `$1`. Errors name the variable that is unknown, or that a request has not
+    /// yet.
     pub fn parse(text: &str) -> Result<Self, String> {
+        Self::parse_for(text, Since::Request)
+    }
+
+    /// The same for a text that is filled in once these variables have their values.
+    pub fn parse_for(text: &str, when: Since) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some(at) = rest.find('$') {
@@ -58,7 +45,7 @@ impl Template {
             let (name, tail) = take_name(after);
             match name {
                 "" => push_literal(&mut parts, "$"),
-                name => parts.push(part(name)?),
+                name => parts.push(part(name, when)?),
             }
             rest = tail;
         }
@@ -77,7 +64,9 @@ impl Template {
             match part {
                 Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
                 Part::Capture(group) => out.extend_from_slice(values.capture(*group)),
-                Part::Variable(variable) => out.extend_from_slice(values.variable(*variable).as_bytes()),
+                Part::Variable(variable) => {
+                    values.variable(variable, &mut out);
+                }
             }
         }
         out
@@ -96,15 +85,15 @@ fn take_name(text: &str) -> (&str, &str) {
     text.split_at_checked(end).unwrap_or((text, ""))
 }
 
-fn part(name: &str) -> Result<Part, String> {
+fn part(name: &str, when: Since) -> Result<Part, String> {
     if let Ok(group) = name.parse::<usize>() {
         return Ok(Part::Capture(group));
     }
-    VARIABLES
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, variable)| Part::Variable(*variable))
-        .ok_or_else(|| format!("the variable ${name} is not known"))
+    let variable = Variable::parse(name).ok_or_else(|| format!("the variable ${name} is not known"))?;
+    match variable.since() > when {
+        true => Err(format!("the variable ${name} has no value before the answer")),
+        false => Ok(Part::Variable(variable)),
+    }
 }
 
 fn push_literal(parts: &mut Vec<Part>, text: &str) {
@@ -118,18 +107,21 @@ fn push_literal(parts: &mut Vec<Part>, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::variable::Named;
 
     #[test]
     fn parses() {
         let literal = |t: &str| Part::Literal(t.to_owned());
-        let rows: [(&str, Result<Vec<Part>, ()>); 7] = [
+        let named = |n| Part::Variable(Variable::Named(n));
+        let rows: [(&str, Result<Vec<Part>, ()>); 8] = [
             ("plain", Ok(vec![literal("plain")])),
             ("/$1/$2x", Ok(vec![literal("/"), Part::Capture(1), literal("/"), Part::Capture(2), literal("x")])),
-            ("$host:80", Ok(vec![Part::Variable(Variable::Host), literal(":80")])),
-            ("${scheme}s", Ok(vec![Part::Variable(Variable::Scheme), literal("s")])),
+            ("$host:80", Ok(vec![named(Named::Host), literal(":80")])),
+            ("${scheme}s", Ok(vec![named(Named::Scheme), literal("s")])),
             ("a$", Ok(vec![literal("a$")])),
             ("", Ok(vec![])),
             ("$nope", Err(())),
+            ("$status", Err(())),
         ];
         for (text, expected) in rows {
             assert_eq!(Template::parse(text).map(|t| t.parts).map_err(|_| ()), expected, "{text:?}");

@@ -13,6 +13,7 @@ use super::access_log::{Attempt, Format, Record, RequestLine};
 use super::body::Progress;
 use super::connection::{Activity, Client};
 use super::worker::{LocalLive, Worker};
+use crate::policy::forwarded::Forwarded;
 use crate::policy::headers::X_REQUEST_ID;
 use crate::table::{Index, Target};
 use crate::telemetry::{Observation, UpstreamTimes};
@@ -39,13 +40,20 @@ pub struct Exchange {
     pub client: Rc<Client>,
     activity: Rc<Activity>,
     started: Instant,
-    method: Method,
-    uri: Uri,
-    version: Version,
+    pub method: Method,
+    pub uri: Uri,
+    pub version: Version,
     user_agent: Option<HeaderValue>,
     referer: Option<HeaderValue>,
     pub request_id: HeaderValue,
+    /// Lower-case, without port.
     pub host: String,
+    /// As the client sent it.
+    pub sent_host: Option<HeaderValue>,
+    /// What a proxy in front said of the client, where it is believed.
+    pub forwarded: Option<Box<Forwarded>>,
+    /// Cookies of our own for the client, added to whatever is answered.
+    pub set_cookies: Vec<HeaderValue>,
     head_bytes: u64,
     /// The request's body, as far as it came.
     pub progress: Option<Rc<Progress>>,
@@ -89,6 +97,9 @@ impl Exchange {
             user_agent: headers.get(header::USER_AGENT).cloned(),
             referer: headers.get(header::REFERER).cloned(),
             host: String::new(),
+            sent_host: None,
+            forwarded: None,
+            set_cookies: Vec::new(),
             head_bytes: request_head_bytes(request),
             progress: None,
             tunnel: None,
@@ -108,6 +119,36 @@ impl Exchange {
     pub fn answered<B>(&mut self, response: &Response<B>) {
         self.status = response.status().as_u16();
         self.response_head = 17 + head_bytes(response.headers());
+    }
+
+    /// Path and query as the client sent them.
+    pub fn target(&self) -> &str {
+        self.uri.path_and_query().map_or("/", |target| target.as_str())
+    }
+
+    /// The client, as far as a proxy in front is believed.
+    pub fn remote(&self) -> SocketAddr {
+        self.forwarded.as_ref().map_or(self.client.address, |forwarded| forwarded.address)
+    }
+
+    /// Its address without port.
+    pub fn remote_value(&self) -> &HeaderValue {
+        self.forwarded.as_ref().map_or(&self.client.address_value, |forwarded| &forwarded.address_value)
+    }
+
+    /// The scheme that the client used (contract §7.4); the connection's own is the client's.
+    pub fn scheme(&self) -> &str {
+        self.forwarded.as_ref().map_or(self.client.scheme(), |forwarded| &forwarded.scheme)
+    }
+
+    /// The port that upstreams are told.
+    pub fn forwarded_port(&self) -> &HeaderValue {
+        self.forwarded.as_ref().map_or(&self.client.port_value, |forwarded| &forwarded.port)
+    }
+
+    /// The host that upstreams are told the client asked for.
+    pub fn forwarded_host(&self) -> Option<&HeaderValue> {
+        self.forwarded.as_ref().and_then(|forwarded| forwarded.host.as_ref()).or(self.sent_host.as_ref())
     }
 
     fn received(&self) -> u64 {
@@ -174,7 +215,7 @@ impl Exchange {
         let table = self.live.table();
         let policy = &table.global.access_log;
         let route = self.route.and_then(|index| table.route(index));
-        let target = self.uri.path_and_query().map_or("", |t| t.as_str());
+        let target = self.target();
         let wanted = route.is_none_or(|r| r.policy.access_log) && !self.is_health;
         if policy.off || !wanted || policy.skip_urls.iter().any(|url| url.matches(target)) {
             return;
@@ -200,8 +241,8 @@ impl Exchange {
         let text = |value: &'_ Option<HeaderValue>| value.as_ref().map(|v| v.as_bytes().to_vec());
         let (referer, user_agent) = (text(&self.referer), text(&self.user_agent));
         let record = Record {
-            remote_addr: self.client.address.ip(),
-            remote_port: self.client.address.port(),
+            remote_addr: self.remote().ip(),
+            remote_port: self.remote().port(),
             remote_user: None,
             time: &clock,
             request: Some(RequestLine { method: &self.method, target: target.as_bytes(), version: self.version }),

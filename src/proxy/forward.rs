@@ -16,6 +16,7 @@ use tokio::task::spawn_local;
 use super::attempt::{attempt, condition, status_of, was_sent};
 use super::body::{BodyFault, Pieces, Progress, ProxyBody, RequestBody, Waiting};
 use super::exchange::Exchange;
+use super::facts::Facts;
 use super::phases::Stopped;
 use super::respond::{self, Answer};
 use super::timer::within;
@@ -34,8 +35,6 @@ pub struct Plan<'a> {
     pub live: &'a Rc<LocalLive>,
     pub route: &'a Route,
     pub upstream: Index,
-    /// `Host` as sent.
-    pub host: Option<HeaderValue>,
     /// Path and query after a rewrite.
     pub target: Option<String>,
     /// `X-Forwarded-Prefix`.
@@ -195,11 +194,18 @@ fn prepare(
     if parts.version == Version::HTTP_2 {
         headers::join_cookies(&mut parts.headers);
     }
+    // Templates speak of the request as the client sent it.
+    let host = match &policy.vhost {
+        Some(template) => {
+            Some(HeaderValue::from_bytes(&template.fill(&Facts { exchange, headers: &parts.headers })).ok()?)
+        }
+        None => exchange.sent_host.clone(),
+    };
     let client = headers::Client {
-        address: &exchange.client.address_value,
-        scheme: exchange.client.scheme(),
-        port: &exchange.client.port_value,
-        host: plan.host.as_ref(),
+        address: exchange.remote_value(),
+        scheme: exchange.scheme(),
+        port: exchange.forwarded_port(),
+        host: exchange.forwarded_host(),
         request_id: exchange.request_id.clone(),
     };
     let rules = NameRules { drop_invalid: global.drop_invalid_headers, underscores: global.underscores_in_headers };
@@ -231,10 +237,6 @@ fn prepare(
             }
         }
     }
-    let host = match &policy.vhost {
-        Some(template) => Some(HeaderValue::from_bytes(&template.fill(&Facts { exchange, parts })).ok()?),
-        None => plan.host.clone(),
-    };
     let target: PathAndQuery = match &plan.target {
         Some(target) => target.parse().ok()?,
         None => parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")),
@@ -263,34 +265,6 @@ fn set_target(
         parts.headers.insert(header::HOST, host);
     }
     Some(())
-}
-
-/// Values of the variables that `upstream-vhost` may name.
-struct Facts<'a> {
-    exchange: &'a Exchange,
-    parts: &'a http::request::Parts,
-}
-
-impl crate::policy::template::Values for Facts<'_> {
-    fn capture(&self, _: usize) -> &[u8] {
-        b""
-    }
-
-    fn variable(&self, variable: crate::policy::template::Variable) -> &str {
-        use crate::policy::template::Variable as V;
-        match variable {
-            V::Host => &self.exchange.host,
-            V::HttpHost => {
-                self.parts.headers.get(headers::X_FORWARDED_HOST).and_then(|h| h.to_str().ok()).unwrap_or_default()
-            }
-            V::RequestUri => self.parts.uri.path_and_query().map_or("", PathAndQuery::as_str),
-            V::Uri => self.parts.uri.path(),
-            V::Args => self.parts.uri.query().unwrap_or_default(),
-            V::Scheme => self.exchange.client.scheme(),
-            V::RequestMethod => self.parts.method.as_str(),
-            V::RemoteAddr => self.exchange.client.address_value.to_str().unwrap_or_default(),
-        }
-    }
 }
 
 /// The answer when no endpoint is left to ask. While the client's own body was awaited, the client is at fault.

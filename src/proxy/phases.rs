@@ -13,17 +13,19 @@ use tokio::task::spawn_local;
 use super::body::ProxyBody;
 use super::connection::{Activity, Client};
 use super::exchange::Exchange;
+use super::head::{RequestedHost, check_framing, check_method, requested_host, sent_target};
 use super::respond::{self, Answer};
 use super::timer::within;
 use super::worker::{LocalLive, Worker};
 use super::{forward, upgrade};
-use crate::base::hostname::Authority;
 use crate::base::path;
 use crate::policy::RoutePolicy;
 use crate::policy::body::too_large;
 use crate::policy::canary::Side;
 use crate::policy::https_redirect::Asked;
 use crate::policy::rewrite::{Groups, Rewritten};
+use crate::policy::template::{Template, Values};
+use crate::policy::variable::Variable;
 use crate::table::{Found, Index, Target, VirtualHost};
 
 type Request = http::Request<Incoming>;
@@ -77,6 +79,9 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
     if let (true, false, Some(hsts)) = (client.tls, exchange.is_app_root, &global.hsts) {
         answer.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
+    for cookie in exchange.set_cookies.drain(..) {
+        answer.headers_mut().append(header::SET_COOKIE, cookie);
+    }
     let last = worker.handle.is_stopping() || served + 1 >= global.keep_alive_requests;
     if last && version < Version::HTTP_2 && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -122,6 +127,7 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     };
     exchange.path.clone_from(&normal);
     exchange.host.clone_from(&host.name);
+    exchange.sent_host.clone_from(&host.value);
 
     // FIND_CONFIG: server, its redirect of the root, location, body size, the slash of a directory
     let table = live.table();
@@ -171,7 +177,7 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
         }
     }
     if let Some(location) = policy.https_redirect.location(Asked {
-        scheme: exchange.client.scheme(),
+        scheme: exchange.scheme(),
         host: &host.sent,
         uri: sent_target(&request),
         host_has_certificate: server.has_certificate_for(&exchange.host),
@@ -193,7 +199,7 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     exchange.alternative = alternative(&exchange.worker, live, upstream, request.headers());
     let upstream = exchange.alternative.unwrap_or(upstream);
     let upgrade = upgrade::asked(&mut request);
-    let plan = forward::Plan { live, route, upstream, host: host.value, target, prefix, upgrade };
+    let plan = forward::Plan { live, route, upstream, target, prefix, upgrade };
     forward::forward(exchange, plan, request).await
 }
 
@@ -213,73 +219,6 @@ fn route_index(found: Found) -> Option<Index> {
         Found::Route(index) | Found::AddSlash(index) => Some(index),
         Found::Nothing => None,
     }
-}
-
-/// TRACE and CONNECT are nginx's 405; a method has capital letters, `-` and `_` (nginx's parser).
-fn check_method(method: &Method) -> Result<(), StatusCode> {
-    if *method == Method::TRACE || *method == Method::CONNECT {
-        return Err(StatusCode::METHOD_NOT_ALLOWED);
-    }
-    let well_formed = method.as_str().bytes().all(|b| b.is_ascii_uppercase() || b == b'-' || b == b'_');
-    if well_formed { Ok(()) } else { Err(StatusCode::BAD_REQUEST) }
-}
-
-/// What hyper leaves to us: a transfer coding is `chunked`, once, and not of HTTP/1.0; a target has at most 8 KiB.
-fn check_framing(request: &Request) -> Result<(), StatusCode> {
-    const MAX_TARGET: usize = 8 * 1024;
-    let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
-    if let Some(coding) = codings.next() {
-        let chunked = coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
-        if codings.next().is_some() || request.version() < Version::HTTP_11 {
-            return Err(StatusCode::BAD_REQUEST);
-        }
-        if !chunked {
-            return Err(StatusCode::NOT_IMPLEMENTED);
-        }
-    }
-    if sent_target(request).len() > MAX_TARGET { Err(StatusCode::URI_TOO_LONG) } else { Ok(()) }
-}
-
-struct RequestedHost {
-    /// Lower-case, without port: what is looked up.
-    name: String,
-    /// As sent: what redirects and upstreams are told.
-    sent: String,
-    value: Option<HeaderValue>,
-}
-
-/// The one host of a request. `:authority` or an absolute target wins over `Host` (RFC 9112 §3.2.2), and replaces it.
-fn requested_host(request: &Request) -> Result<RequestedHost, StatusCode> {
-    const BAD: StatusCode = StatusCode::BAD_REQUEST;
-    let mut lines = request.headers().get_all(header::HOST).iter();
-    let line = lines.next();
-    if lines.next().is_some() {
-        return Err(BAD);
-    }
-    let line = line.map(|value| value.to_str().map_err(|_| BAD)).transpose()?;
-    let authority = request.uri().authority().map(|a| a.as_str());
-    if request.version() == Version::HTTP_2
-        && let (Some(a), Some(b)) = (authority, line)
-        && !a.eq_ignore_ascii_case(b)
-    {
-        return Err(BAD);
-    }
-    let Some(sent) = authority.or(line) else {
-        // Only HTTP/1.0 may do without; it meets the default server.
-        let old = request.version() <= Version::HTTP_10;
-        return if old {
-            Ok(RequestedHost { name: String::new(), sent: String::new(), value: None })
-        } else {
-            Err(BAD)
-        };
-    };
-    let parsed = Authority::parse(sent).map_err(|_| BAD)?;
-    let value = HeaderValue::from_str(sent).map_err(|_| BAD)?;
-    Ok(RequestedHost { name: parsed.host.into_owned(), sent: sent.to_owned(), value: Some(value) })
-}
-
-fn sent_target(request: &Request) -> &str {
-    request.uri().path_and_query().map_or("/", |target| target.as_str())
 }
 
 /// The default server answers the health path unless a rule has it (contract §8.3).
@@ -317,14 +256,14 @@ fn slash_location(
     location
 }
 
-fn fill(template: &crate::policy::template::Template, groups: &Groups<'_>) -> Vec<u8> {
+fn fill(template: &Template, groups: &Groups<'_>) -> Vec<u8> {
     struct Captures<'a>(&'a Groups<'a>);
-    impl crate::policy::template::Values for Captures<'_> {
+    impl Values for Captures<'_> {
         fn capture(&self, group: usize) -> &[u8] {
             self.0.get(group)
         }
-        fn variable(&self, _: crate::policy::template::Variable) -> &str {
-            ""
+        fn variable(&self, _: &Variable, _: &mut Vec<u8>) -> bool {
+            false
         }
     }
     template.fill(&Captures(groups))

@@ -7,9 +7,8 @@ use std::fmt::Display;
 use std::io::Write;
 use std::time::Duration;
 
-use http::Version;
-
 use super::record::{Attempt, Record};
+use crate::proxy::facts::protocol;
 
 /// How texts from outside are made safe for the line, nginx's `escape=` parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,16 +176,6 @@ fn display(value: impl Display, out: &mut Vec<u8>) {
 /// Seconds with three decimals, cut off as nginx's millisecond clock does.
 fn seconds(time: Duration, out: &mut Vec<u8>) {
     let _ = write!(out, "{}.{:03}", time.as_secs(), time.subsec_millis());
-}
-
-fn protocol(version: Version) -> &'static str {
-    match version {
-        Version::HTTP_09 => "HTTP/0.9",
-        Version::HTTP_10 => "HTTP/1.0",
-        Version::HTTP_2 => "HTTP/2.0",
-        Version::HTTP_3 => "HTTP/3.0",
-        _ => "HTTP/1.1",
-    }
 }
 
 fn text(value: Option<&[u8]>, escape: Escape, out: &mut Vec<u8>) {

@@ -1,0 +1,165 @@
+//! The values of nginx's variables for a request that is being served.
+
+use std::io::Write as _;
+
+use http::Version;
+use http::header::{self, HeaderMap, HeaderName};
+
+use super::exchange::Exchange;
+use crate::policy::headers::{X_FORWARDED_FOR, joined};
+use crate::policy::template::Values;
+use crate::policy::variable::{Named, Variable};
+use crate::table::{Route, Target};
+
+/// A request: what is known of it, and its head as the client sent it.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    pub exchange: &'a Exchange,
+    pub headers: &'a HeaderMap,
+}
+
+impl Values for Facts<'_> {
+    fn variable(&self, variable: &Variable, out: &mut Vec<u8>) -> bool {
+        match variable {
+            Variable::Named(named) => self.named(*named, out),
+            Variable::Header(name) => self.header(name, out),
+            Variable::Cookie(name) => put(cookie(self.headers, name), out),
+            Variable::Argument(name) => put(argument(self.exchange.uri.query().unwrap_or_default(), name), out),
+            Variable::SentHeader(_) | Variable::UpstreamHeader(_) => false,
+        }
+    }
+}
+
+impl Facts<'_> {
+    fn named(&self, named: Named, out: &mut Vec<u8>) -> bool {
+        let exchange = self.exchange;
+        let query = exchange.uri.query();
+        match named {
+            Named::Args => put(query.map(str::as_bytes), out),
+            Named::IsArgs => put(Some(if query.is_some_and(|q| !q.is_empty()) { b"?" } else { b"" }), out),
+            Named::Uri => put(Some(&exchange.path), out),
+            Named::RequestUri => put(Some(exchange.target().as_bytes()), out),
+            Named::RequestMethod => put(Some(exchange.method.as_str().as_bytes()), out),
+            Named::RequestLine => {
+                display(format_args!("{} {} {}", exchange.method, exchange.target(), protocol(exchange.version)), out)
+            }
+            Named::ServerProtocol => put(Some(protocol(exchange.version).as_bytes()), out),
+            Named::RequestId => put(Some(exchange.request_id.as_bytes()), out),
+            Named::Host => put(Some(exchange.host.as_bytes()), out),
+            Named::HttpHost => put(exchange.sent_host.as_ref().map(|h| h.as_bytes()), out),
+            Named::BestHttpHost => put(exchange.forwarded_host().map(|h| h.as_bytes()), out),
+            Named::Scheme => put(Some(exchange.client.scheme().as_bytes()), out),
+            Named::PassAccessScheme => put(Some(exchange.scheme().as_bytes()), out),
+            Named::PassPort => put(Some(exchange.forwarded_port().as_bytes()), out),
+            Named::Https => put(exchange.client.tls.then_some(&b"on"[..]), out),
+            Named::ServerPort => display(exchange.client.port, out),
+            Named::RemoteAddr => put(Some(exchange.remote_value().as_bytes()), out),
+            Named::RemotePort => display(exchange.remote().port(), out),
+            Named::BinaryRemoteAddr => match exchange.remote().ip() {
+                std::net::IpAddr::V4(ip) => put(Some(&ip.octets()), out),
+                std::net::IpAddr::V6(ip) => put(Some(&ip.octets()), out),
+            },
+            Named::RealipRemoteAddr => put(Some(exchange.client.address_value.as_bytes()), out),
+            Named::RealipRemotePort => display(exchange.client.address.port(), out),
+            Named::ProxyAddXForwardedFor => {
+                if self.header(&X_FORWARDED_FOR, out) {
+                    out.extend_from_slice(b", ");
+                }
+                put(Some(exchange.remote_value().as_bytes()), out)
+            }
+            Named::ContentType => self.header(&header::CONTENT_TYPE, out),
+            Named::ContentLength => self.header(&header::CONTENT_LENGTH, out),
+            Named::Msec => display(exchange.worker.clock.borrow().msec(), out),
+            Named::TimeLocal => display(exchange.worker.clock.borrow().time_local(), out),
+            Named::TimeIso8601 => display(exchange.worker.clock.borrow().time_iso8601(), out),
+            Named::Namespace => self.label(|route| &route.labels.namespace, out),
+            Named::IngressName => self.label(|route| &route.labels.ingress, out),
+            Named::ServiceName => self.label(|route| &route.labels.service, out),
+            Named::ServicePort => self.label(|route| &route.labels.service_port, out),
+            Named::LocationPath => self.label(|route| &route.labels.path, out),
+            Named::ServerName => self.label(|route| &route.labels.host, out),
+            Named::ProxyUpstreamName | Named::ProxyHost => {
+                let table = exchange.live.table();
+                let upstream = self.route().and_then(|route| match route.target {
+                    Target::Upstream(index) => table.upstream(index),
+                    Target::NotFound => None,
+                });
+                put(upstream.map(|upstream| upstream.name.as_bytes()), out)
+            }
+            _ => false,
+        }
+    }
+
+    fn route(&self) -> Option<&Route> {
+        self.exchange.live.table().route(self.exchange.route?)
+    }
+
+    fn label(&self, label: impl Fn(&Route) -> &str, out: &mut Vec<u8>) -> bool {
+        put(self.route().map(|route| label(route).as_bytes()), out)
+    }
+
+    fn header(&self, name: &HeaderName, out: &mut Vec<u8>) -> bool {
+        put(joined(self.headers, name).as_ref().map(|value| value.as_bytes()), out)
+    }
+}
+
+fn put(value: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
+    out.extend_from_slice(value.unwrap_or_default());
+    value.is_some()
+}
+
+fn display(value: impl std::fmt::Display, out: &mut Vec<u8>) -> bool {
+    // Writing to a Vec cannot fail.
+    write!(out, "{value}").is_ok()
+}
+
+/// The first cookie of a name, as nginx finds it: the name's case does not matter.
+pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
+    let pairs = headers.get_all(header::COOKIE).iter().flat_map(|line| line.as_bytes().split(|b| *b == b';'));
+    pairs
+        .filter_map(|pair| {
+            let pair = pair.trim_ascii();
+            let at = pair.iter().position(|b| *b == b'=')?;
+            let (key, value) = pair.split_at_checked(at)?;
+            key.trim_ascii()
+                .eq_ignore_ascii_case(name.as_bytes())
+                .then(|| value.get(1..).unwrap_or_default().trim_ascii())
+        })
+        .next()
+}
+
+/// The first argument of a name in a query, undecoded; the name's case does not matter.
+fn argument<'q>(query: &'q str, name: &str) -> Option<&'q [u8]> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_bytes())
+}
+
+pub fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_09 => "HTTP/0.9",
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        Version::HTTP_3 => "HTTP/3.0",
+        _ => "HTTP/1.1",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_and_arguments() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::COOKIE, "a=1; Session = x=y ;b".parse().unwrap());
+        headers.append(header::COOKIE, "c=3".parse().unwrap());
+        let rows = [("a", Some("1")), ("session", Some("x=y")), ("c", Some("3")), ("b", None), ("d", None)];
+        for (name, expected) in rows {
+            assert_eq!(cookie(&headers, name), expected.map(str::as_bytes), "{name}");
+        }
+        let rows = [("a", Some("1")), ("b", Some("")), ("c", None), ("d", Some("%20"))];
+        for (name, expected) in rows {
+            assert_eq!(argument("A=1&b=&c&d=%20&a=2", name), expected.map(str::as_bytes), "{name}");
+        }
+    }
+}
