@@ -100,7 +100,8 @@ settings! {
         /// Largest request body; 0 is no limit.
         "proxy-body-size" { proxy_body_size: Size } [Location Medium Default] = "1m" Full;
         /// Memory for a request body before it is held elsewhere.
-        "client-body-buffer-size" { client_body_buffer_size: BufferSize } [Location Low Reject] = "8k" Full;
+        "client-body-buffer-size" { client_body_buffer_size: BufferSize } [Location Low Reject] = "8k"
+            Partial("a bad value is refused; up to 1m of a body is held in memory and the rest streamed, without files");
         /// Reads the whole request body before an endpoint is asked.
         "proxy-request-buffering" { proxy_request_buffering: OnOff } [Location Low Default] = "on" Full;
         /// Buffers responses.

@@ -6,7 +6,7 @@
 use crate::compile::annotations::row::Support::{Full, Ignored, Partial, Refused};
 use crate::compile::annotations::row::settings;
 use crate::compile::annotations::value::{
-    BufferSize, CommaList, HttpVersion, NextUpstream, NginxTime, OnOff, RedirectCode, Seconds, Size,
+    CommaList, HttpVersion, NextUpstream, NginxTime, OnOff, RedirectCode, Seconds, Size,
 };
 use crate::policy::stream_log::StreamFormat;
 
@@ -118,7 +118,8 @@ settings! {
         /// Largest request body; 0 is no limit.
         "proxy-body-size" { proxy_body_size: Size } = "1m" Full;
         /// Default of client-body-buffer-size.
-        "client-body-buffer-size" { client_body_buffer_size: BufferSize } = "8k" Full;
+        "client-body-buffer-size" { "a size" } = "8k"
+            Ignored("up to 1m of a body is held in memory and the rest streamed, without files");
         /// Reads the whole request body before an endpoint is asked.
         "proxy-request-buffering" { proxy_request_buffering: OnOff } = "on" Full;
         /// Default of proxy-buffering.
