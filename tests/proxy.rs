@@ -22,6 +22,8 @@ mod policies;
 mod protocols;
 #[path = "proxy/retries.rs"]
 mod retries;
+#[path = "proxy/settings.rs"]
+mod settings;
 #[path = "proxy/streams.rs"]
 mod streams;
 #[path = "proxy/strictness.rs"]

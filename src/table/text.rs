@@ -118,7 +118,14 @@ fn line(out: &mut String, table: &RoutingTable, pattern: &str, route: &Route) {
         let verify = if tls.verify.is_some() { " verify" } else { "" };
         let client = if tls.client.is_some() { " client-certificate" } else { "" };
         let name = tls.name.as_deref().map(|n| format!(" name={n}")).unwrap_or_default();
-        let _ = write!(details, " tls[{verify}{client}{name} ]");
+        let send = if tls.send_name { " send-name" } else { "" };
+        let versions = match (tls.tls12, tls.tls13) {
+            (true, true) => "",
+            (true, false) => " TLSv1.2",
+            (false, true) => " TLSv1.3",
+            (false, false) => " no-version",
+        };
+        let _ = write!(details, " tls[{verify}{client}{name}{send}{versions} ]");
     }
     if !details.is_empty() {
         let _ = writeln!(out, "   {details}");
