@@ -14,6 +14,8 @@ mod changes;
 mod drain;
 #[path = "proxy/faults.rs"]
 mod faults;
+#[path = "proxy/identity.rs"]
+mod identity;
 #[path = "proxy/observe.rs"]
 mod observe;
 #[path = "proxy/policies.rs"]

@@ -5,6 +5,7 @@
 
 mod log;
 mod ports;
+pub mod proxy_header;
 pub mod proxy_protocol;
 mod relay;
 mod sessions;

@@ -1,6 +1,5 @@
 //! TCP services: a connection to an endpoint for each of the client's, PROXY headers in and out.
 
-use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,8 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::log::Session;
 use super::ports::Held;
-use super::proxy_protocol::{self, MAX_HEADER};
-use super::relay;
+use super::{proxy_header, proxy_protocol, relay};
 use crate::policy::stream::StreamPolicy;
 use crate::proxy::live::UpstreamState;
 use crate::proxy::timer::within;
@@ -49,8 +47,12 @@ async fn serve(worker: Rc<Worker>, client: TcpStream, address: SocketAddr, port:
     let mut session = Session::begin(&worker, &live, &listener, source);
     let _ = client.set_nodelay(true);
     let own = client.local_addr().map_or(source, canonical);
-    let (ends, early) = match accept_header(&worker, &client, &listener).await {
-        Ok((header, early)) => (header.unwrap_or((source, own)), early),
+    let proxied = match listener.accept_proxy {
+        true => proxy_header::take(&worker, &client, HEADER).await,
+        false => Ok(None),
+    };
+    let ends = match proxied {
+        Ok(proxied) => proxied.unwrap_or((source, own)),
         Err(error) => {
             tracing::debug!(client = %address, port, %error, "no PROXY header came");
             session.status(400);
@@ -64,50 +66,13 @@ async fn serve(worker: Rc<Worker>, client: TcpStream, address: SocketAddr, port:
     };
     // The table may be long gone before the connection is.
     drop((live, upstream));
-    let mut first = Vec::new();
-    if listener.send_proxy {
-        first.extend(proxy_protocol::version1_line(ends.0, ends.1).into_bytes());
-    }
-    let header = first.len();
-    first.extend(early);
-    let sent = within(&worker.timers, policy.idle, relay::write_all(&connection, &first, |_| {})).await;
+    let line = listener.send_proxy.then(|| proxy_protocol::version1_line(ends.0, ends.1)).unwrap_or_default();
+    let sent = within(&worker.timers, policy.idle, relay::write_all(&connection, line.as_bytes(), |_| {})).await;
     if !matches!(sent, Some(Ok(()))) {
         session.status(502);
         return;
     }
-    session.counts.up.set(first.len().saturating_sub(header) as u64);
-    drop(first);
     relay::relay(&worker, client, connection, policy.idle, &session.counts).await;
-}
-
-/// Source and destination that a header gave, and the client's own bytes that came with it.
-type Accepted = (Option<(SocketAddr, SocketAddr)>, Vec<u8>);
-
-async fn accept_header(worker: &Rc<Worker>, client: &TcpStream, listener: &StreamListener) -> io::Result<Accepted> {
-    if !listener.accept_proxy {
-        return Ok((None, Vec::new()));
-    }
-    let read = within(&worker.timers, HEADER, read_header(client)).await;
-    read.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
-}
-
-async fn read_header(client: &TcpStream) -> io::Result<Accepted> {
-    let mut bytes = Vec::with_capacity(256);
-    loop {
-        client.readable().await?;
-        let room = MAX_HEADER.saturating_sub(bytes.len());
-        let mut chunk = [0; 512];
-        let chunk = chunk.get_mut(..room.min(512)).unwrap_or_default();
-        match client.try_read(chunk) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(read) => bytes.extend_from_slice(chunk.get(..read).unwrap_or_default()),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-            Err(error) => return Err(error),
-        }
-        if let Some(header) = proxy_protocol::parse(&bytes).map_err(io::Error::other)? {
-            return Ok((header.addresses, bytes.split_off(header.length.min(bytes.len()))));
-        }
-    }
 }
 
 /// Connects to an endpoint, or to the next one, as often as the settings say.
