@@ -18,6 +18,8 @@ mod faults;
 mod identity;
 #[path = "proxy/observe.rs"]
 mod observe;
+#[path = "proxy/passthrough.rs"]
+mod passthrough;
 #[path = "proxy/policies.rs"]
 mod policies;
 #[path = "proxy/protocols.rs"]

@@ -39,6 +39,7 @@ pub fn options(config: &Config) -> Options {
         config_map: key(config.configmap.as_ref()),
         tcp_services: key(config.tcp_services_configmap.as_ref()),
         udp_services: key(config.udp_services_configmap.as_ref()),
+        ssl_passthrough: config.enable_ssl_passthrough,
         reserved_ports: reserved_ports(config),
         default_certificate: key(config.default_ssl_certificate.as_ref()),
         default_backend: key(config.default_backend_service.as_ref()),

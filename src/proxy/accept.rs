@@ -50,6 +50,8 @@ async fn serve(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr, port:
     match tls {
         None => connection::serve(worker, stream, client, Spoken::Either).await,
         Some(acceptor) => {
+            let source = worker.live().table().global.trust.source(client.address, client.proxied);
+            let Some(stream) = l4::passthrough::divert(&worker, stream, source, port).await else { return };
             if let Some((stream, spoken)) = acceptor.accept(&worker, stream).await {
                 connection::serve(worker, stream, client, spoken).await;
             }

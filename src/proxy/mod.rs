@@ -20,6 +20,7 @@ mod listener;
 mod live;
 mod phases;
 mod respond;
+mod rewound;
 mod timer;
 mod tls;
 mod upgrade;

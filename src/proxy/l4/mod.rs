@@ -4,6 +4,7 @@
 //! for somebody else. Connections and sessions that are open outlive a change of the table.
 
 mod log;
+pub mod passthrough;
 mod ports;
 pub mod proxy_header;
 pub mod proxy_protocol;

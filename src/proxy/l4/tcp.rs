@@ -29,6 +29,7 @@ pub async fn accept(worker: Rc<Worker>, listener: TcpListener, port: u16, held: 
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
+                worker.counters.accepted();
                 worker.serve(serve(Rc::clone(&worker), stream, address, port));
             }
             Err(error) => {
@@ -41,8 +42,7 @@ pub async fn accept(worker: Rc<Worker>, listener: TcpListener, port: u16, held: 
 
 async fn serve(worker: Rc<Worker>, client: TcpStream, address: SocketAddr, port: u16) {
     let live = worker.live();
-    let Some((listener, upstream)) = super::listener(&live, Protocol::Tcp, port) else { return };
-    let policy = live.table().global.streams.clone();
+    let Some((listener, _)) = super::listener(&live, Protocol::Tcp, port) else { return };
     let source = canonical(address);
     let mut session = Session::begin(&worker, &live, &listener, source);
     let _ = client.set_nodelay(true);
@@ -60,18 +60,44 @@ async fn serve(worker: Rc<Worker>, client: TcpStream, address: SocketAddr, port:
         }
     };
     session.client(ends.0);
+    let header = listener.send_proxy.then(|| proxy_protocol::version1_line(ends.0, ends.1)).unwrap_or_default();
+    join(live, listener, session, client, First { header, early: Vec::new() }).await;
+}
+
+/// What an endpoint is sent before the client's further bytes.
+#[derive(Debug)]
+pub struct First {
+    /// The proxy's own word.
+    pub header: String,
+    /// What the client has sent already.
+    pub early: Vec<u8>,
+}
+
+/// Joins a client with an endpoint of the listener's upstream, until both have ended.
+pub async fn join(
+    live: Rc<LocalLive>,
+    listener: StreamListener,
+    session: Session,
+    client: TcpStream,
+    First { header, early }: First,
+) {
+    let worker = Rc::clone(session.worker());
+    let policy = live.table().global.streams.clone();
+    let Some(upstream) = super::upstream(&live, &listener).map(Arc::clone) else { return };
     let Some(connection) = connect(&live, &listener, &upstream, &policy, &session).await else {
         session.status(502);
         return;
     };
     // The table may be long gone before the connection is.
     drop((live, upstream));
-    let line = listener.send_proxy.then(|| proxy_protocol::version1_line(ends.0, ends.1)).unwrap_or_default();
-    let sent = within(&worker.timers, policy.idle, relay::write_all(&connection, line.as_bytes(), |_| {})).await;
+    let first = [header.as_bytes(), &early].concat();
+    let sent = within(&worker.timers, policy.idle, relay::write_all(&connection, &first, |_| {})).await;
     if !matches!(sent, Some(Ok(()))) {
         session.status(502);
         return;
     }
+    session.counts.up.set(early.len() as u64);
+    drop((header, early, first));
     relay::relay(&worker, client, connection, policy.idle, &session.counts).await;
 }
 
@@ -99,7 +125,7 @@ async fn connect(
             Some(Err(error)) => error.to_string(),
             None => "it took too long".to_owned(),
         };
-        tracing::warn!(port = listener.port, endpoint = %address, %error, "a TCP service's endpoint cannot be reached");
+        tracing::warn!(port = listener.port, endpoint = %address, %error, "an endpoint cannot be reached");
         tried.push(address);
         let attempts = u32::try_from(tried.len()).unwrap_or(u32::MAX);
         let elapsed = worker.timers.now().saturating_duration_since(began);
