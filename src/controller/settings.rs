@@ -162,7 +162,7 @@ fn settings(config: &Config, objects: Objects) -> Settings {
         },
         health_addresses: config.healthz_host.clone(),
         health_port: config.healthz_port,
-        workers: config.worker_count().get(),
+        workers: config.workers,
         ready_file: config.ready_file.clone(),
         options: options(config),
         identity: Identity {

@@ -38,6 +38,8 @@ pub struct GlobalPolicy {
     pub trust: TrustPolicy,
     /// POST_READ: how large a request's head may be.
     pub head: HeadLimits,
+    /// Whether external names may lead to IPv6 addresses.
+    pub ipv6_names: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +121,7 @@ impl Default for GlobalPolicy {
             streams: StreamPolicy::default(),
             trust: TrustPolicy::default(),
             head: HeadLimits::default(),
+            ipv6_names: true,
         }
     }
 }

@@ -13,7 +13,7 @@ pub fn believed(exchange: &Exchange, headers: &HeaderMap) -> Option<Box<Forwarde
         scheme: client.scheme(),
         port: &client.port_value,
         proxied: client.proxied,
-        https_port: exchange.worker.handle.options.https_port,
+        https_port: exchange.worker.handle.https_port(),
     };
     exchange.live.table().global.trust.believe(connection, headers)
 }

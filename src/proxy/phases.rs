@@ -184,7 +184,7 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
         host: exchange.forwarded_host().and_then(|host| host.to_str().ok()).unwrap_or(&host.sent),
         uri: sent_target(&request),
         host_has_certificate: server.has_certificate_for(&exchange.host),
-        https_port: exchange.worker.handle.options.https_port,
+        https_port: exchange.worker.handle.https_port(),
     }) {
         return Err(Stopped::with(respond::redirect(table.global.https_redirect_code, &location), request));
     }

@@ -241,3 +241,26 @@ fn heads_have_the_configured_size() {
     }
     assert_eq!(upstream.requests(), 3);
 }
+
+#[test]
+fn the_config_map_says_where_to_listen_and_with_how_many_workers() {
+    let settings = [("bind-address", "127.0.0.3,127.0.0.2"), ("disable-ipv6", "true"), ("worker-processes", "3")];
+    let manifests = Manifests::new();
+    manifests.config_map("default", "settings", &settings);
+    let start = |args: &[&str]| {
+        let proxy = Proxy::start(&manifests, &[&[CONFIG], args].concat());
+        let ips = proxy.ready().http.iter().chain(&proxy.ready().https).map(|address| address.ip().to_string());
+        (ips.collect::<Vec<_>>(), workers(&proxy))
+    };
+    let by_config = start(&["--http-address=", "--https-address="]);
+    assert_eq!(by_config, (["127.0.0.2", "127.0.0.3"].repeat(2).iter().map(ToString::to_string).collect(), 3));
+    let by_flags = start(&["--workers=2"]);
+    assert_eq!(by_flags, (vec!["127.0.0.1".to_owned(); 2], 2), "flags go first");
+}
+
+/// The threads that serve requests.
+fn workers(proxy: &Proxy) -> usize {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", proxy.pid())).unwrap();
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.starts_with("worker-")).count()
+}

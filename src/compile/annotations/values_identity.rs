@@ -1,6 +1,7 @@
 //! The types of settings about connections and who is behind them.
 
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -8,27 +9,48 @@ use ipnet::IpNet;
 use super::value::{FromAnnotation, or_shape};
 use crate::base::parse;
 
-/// Networks in CIDR notation and single addresses. What is neither is kept apart: nobody must be trusted, or left alone,
-/// because a neighbour in the list is misspelt.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Networks {
-    pub valid: Vec<IpNet>,
+/// A comma list whose items stand alone: what cannot be read is kept apart, because nobody must be trusted, or left out,
+/// for a neighbour that is misspelt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed<T> {
+    pub valid: Vec<T>,
     pub invalid: Vec<String>,
+}
+
+/// Networks in CIDR notation, and single addresses.
+pub type Networks = Listed<IpNet>;
+pub type Addresses = Listed<IpAddr>;
+
+impl<T> Listed<T> {
+    const NOTHING: Self = Self { valid: Vec::new(), invalid: Vec::new() };
+
+    fn read(text: &str, item: impl Fn(&str) -> Option<T>) -> Self {
+        let mut list = Self::NOTHING;
+        for text in parse::comma_list(text) {
+            match item(text) {
+                Some(item) => list.valid.push(item),
+                None => list.invalid.push(text.to_owned()),
+            }
+        }
+        list
+    }
 }
 
 impl FromAnnotation for Networks {
     const SHAPE: &'static str = "a comma list of networks and addresses";
-    const EMPTY: Option<Self> = Some(Self { valid: Vec::new(), invalid: Vec::new() });
+    const EMPTY: Option<Self> = Some(Self::NOTHING);
 
     fn from_annotation(text: &str) -> Result<Self, String> {
-        let mut networks = Self::default();
-        for item in parse::comma_list(text) {
-            match network(item) {
-                Some(network) => networks.valid.push(network),
-                None => networks.invalid.push(item.to_owned()),
-            }
-        }
-        Ok(networks)
+        Ok(Self::read(text, network))
+    }
+}
+
+impl FromAnnotation for Addresses {
+    const SHAPE: &'static str = "a comma list of addresses";
+    const EMPTY: Option<Self> = Some(Self::NOTHING);
+
+    fn from_annotation(text: &str) -> Result<Self, String> {
+        Ok(Self::read(text, |item| item.parse().ok()))
     }
 }
 
@@ -47,6 +69,20 @@ impl FromAnnotation for GoTime {
 
     fn from_annotation(text: &str) -> Result<Self, String> {
         or_shape(parse::go_duration(text.trim()).map(Self), text)
+    }
+}
+
+/// nginx's `worker_processes`; `None` is one per core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Processes(pub Option<NonZeroUsize>);
+
+impl FromAnnotation for Processes {
+    const SHAPE: &'static str = "auto, or a number from 1 to 1024";
+
+    fn from_annotation(text: &str) -> Result<Self, String> {
+        let number = || text.trim().parse().ok().filter(|number: &NonZeroUsize| number.get() <= 1024);
+        let value = if text.trim() == "auto" { Some(None) } else { number().map(Some) };
+        or_shape(value.map(Self), text)
     }
 }
 

@@ -8,10 +8,11 @@ use crate::compile::annotations::row::settings;
 use crate::compile::annotations::value::{
     BufferSize, CommaList, HeaderToken, HttpVersion, NextUpstream, NginxTime, OnOff, RedirectCode, Seconds, Size,
 };
-use crate::compile::annotations::values_identity::{GoTime, HeaderBuffers, Networks};
+use crate::compile::annotations::values_identity::{Addresses, GoTime, HeaderBuffers, Networks, Processes};
 use crate::policy::stream_log::StreamFormat;
 
 const LATER: &str = "not in this version yet";
+const AT_START: &str = "read when the process starts; flags go before it";
 const NGINX: &str = "there is no nginx here to tune";
 
 settings! {
@@ -165,15 +166,15 @@ settings! {
         /// Gone from nginx.
         "http2-max-requests" { "a whole number" } = "0" Ignored(NGINX);
         /// Listen addresses.
-        "bind-address" { "a comma list" } = "" Ignored(LATER);
+        "bind-address" { bind_address: Addresses } = "" Partial(AT_START);
         /// Does not listen on IPv6.
-        "disable-ipv6" { "true or false" } = "false" Ignored(LATER);
+        "disable-ipv6" { disable_ipv6: bool } = "false" Partial(AT_START);
         /// Does not resolve IPv6 addresses.
-        "disable-ipv6-dns" { "true or false" } = "false" Ignored(LATER);
+        "disable-ipv6-dns" { disable_ipv6_dns: bool } = "false" Full;
         /// How long connections of an old configuration may drain.
         "worker-shutdown-timeout" { worker_shutdown_timeout: NginxTime } = "240s" Full;
         /// Number of worker processes.
-        "worker-processes" { "text" } = "" Ignored(LATER);
+        "worker-processes" { worker_processes: Processes } = "auto" Partial(AT_START);
         /// Connections per worker.
         "max-worker-connections" { "a whole number" } = "16384" Ignored(NGINX);
         /// Open files per worker.

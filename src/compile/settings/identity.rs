@@ -34,13 +34,13 @@ pub fn head(raw: &ConfigMapSettings) -> HeadLimits {
 
 /// What is wrong, or dangerous, with values that can be read: each with its key.
 pub fn problems(raw: &ConfigMapSettings) -> Vec<(&'static str, String)> {
-    let invalid = raw.proxy_real_ip_cidr.iter().flat_map(|list| &list.invalid);
-    let mut problems: Vec<_> = invalid
-        .map(|item| {
-            let message = format!("{item:?} is neither a network nor an address: nobody is trusted for it");
-            ("proxy-real-ip-cidr", message)
-        })
-        .collect();
+    let networks = raw.proxy_real_ip_cidr.iter().flat_map(|list| &list.invalid).map(|item| {
+        let message = format!("{item:?} is neither a network nor an address: nobody is trusted for it");
+        ("proxy-real-ip-cidr", message)
+    });
+    let addresses = raw.bind_address.iter().flat_map(|list| &list.invalid);
+    let addresses = addresses.map(|item| ("bind-address", format!("{item:?} is no address: it is left out")));
+    let mut problems: Vec<_> = networks.chain(addresses).collect();
     let believing = [
         ("use-forwarded-headers", raw.use_forwarded_headers),
         ("enable-real-ip", raw.enable_real_ip),

@@ -60,7 +60,10 @@ async fn serve(worker: Rc<Worker>, client: TcpStream, address: SocketAddr, port:
         }
     };
     session.client(ends.0);
-    let header = listener.send_proxy.then(|| proxy_protocol::version1_line(ends.0, ends.1)).unwrap_or_default();
+    let header = match listener.send_proxy {
+        true => proxy_protocol::version1_line(ends.0, ends.1),
+        false => String::new(),
+    };
     join(live, listener, session, client, First { header, early: Vec::new() }).await;
 }
 
