@@ -14,8 +14,12 @@ mod changes;
 mod drain;
 #[path = "proxy/faults.rs"]
 mod faults;
+#[path = "proxy/identity.rs"]
+mod identity;
 #[path = "proxy/observe.rs"]
 mod observe;
+#[path = "proxy/passthrough.rs"]
+mod passthrough;
 #[path = "proxy/policies.rs"]
 mod policies;
 #[path = "proxy/protocols.rs"]

@@ -6,6 +6,8 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, StatusCode};
 use regex_automata::meta::Regex;
 
+use super::forwarded::TrustPolicy;
+use super::head::HeadLimits;
 use super::rewrite::build_regex;
 use super::stream::StreamPolicy;
 
@@ -32,6 +34,12 @@ pub struct GlobalPolicy {
     pub upstream_keep_alive: UpstreamKeepAlive,
     pub access_log: AccessLogPolicy,
     pub streams: StreamPolicy,
+    /// POST_READ: who is believed on who the client is.
+    pub trust: TrustPolicy,
+    /// POST_READ: how large a request's head may be.
+    pub head: HeadLimits,
+    /// Whether external names may lead to IPv6 addresses.
+    pub ipv6_names: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +119,9 @@ impl Default for GlobalPolicy {
             },
             access_log: AccessLogPolicy::default(),
             streams: StreamPolicy::default(),
+            trust: TrustPolicy::default(),
+            head: HeadLimits::default(),
+            ipv6_names: true,
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod body;
 pub mod canary;
 pub mod forwarded;
 pub mod global;
+pub mod head;
 pub mod headers;
 pub mod https_redirect;
 pub mod retry;

@@ -151,6 +151,16 @@ impl Exchange {
         self.forwarded.as_ref().and_then(|forwarded| forwarded.host.as_ref()).or(self.sent_host.as_ref())
     }
 
+    /// `X-Forwarded-For` for upstreams.
+    pub fn forwarded_for(&self) -> &HeaderValue {
+        self.forwarded.as_ref().and_then(|forwarded| forwarded.chain.as_ref()).unwrap_or(self.remote_value())
+    }
+
+    /// Bytes of the request's head.
+    pub fn head_bytes(&self) -> u64 {
+        self.head_bytes
+    }
+
     fn received(&self) -> u64 {
         self.progress.as_ref().map_or(0, |progress| progress.received.get())
     }

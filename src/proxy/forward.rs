@@ -199,17 +199,19 @@ fn prepare(
         Some(template) => {
             Some(HeaderValue::from_bytes(&template.fill(&Facts { exchange, headers: &parts.headers })).ok()?)
         }
-        None => exchange.sent_host.clone(),
+        None => exchange.forwarded_host().map(headers::trimmed),
     };
     let client = headers::Client {
         address: exchange.remote_value(),
+        forwarded_for: exchange.forwarded_for(),
+        origin: exchange.forwarded.as_ref().and_then(|f| f.origin.as_ref()),
         scheme: exchange.scheme(),
         port: exchange.forwarded_port(),
         host: exchange.forwarded_host(),
         request_id: exchange.request_id.clone(),
     };
     let rules = NameRules { drop_invalid: global.drop_invalid_headers, underscores: global.underscores_in_headers };
-    headers::to_upstream(&mut parts.headers, client, rules);
+    headers::to_upstream(&mut parts.headers, client, rules, &global.trust);
     match held.length {
         Some(length) if length > 0 || declared => {
             parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));

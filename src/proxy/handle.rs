@@ -1,9 +1,9 @@
 //! The control plane's only door to the proxy: install a table, swap endpoints, drain.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -21,12 +21,15 @@ use crate::telemetry::{RouteLabels, Telemetry};
 /// What does not change while the proxy runs.
 #[derive(Clone, Debug)]
 pub struct ProxyOptions {
-    /// The port that https redirects and `X-Forwarded-Port` speak of.
-    pub https_port: u16,
     /// Count requests that no rule has, under the host `_` (`--metrics-per-undefined-host`).
     pub metrics_per_undefined_host: bool,
-    /// Where the ports of TCP and UDP services are opened; empty is every address.
-    pub stream_addresses: Vec<IpAddr>,
+}
+
+/// Where the proxy listens, once it does.
+#[derive(Debug, Default)]
+struct Listening {
+    https_port: u16,
+    addresses: Vec<IpAddr>,
 }
 
 /// Shared by the controller and all workers.
@@ -43,6 +46,7 @@ pub struct Handle {
     pub(super) ports: Ports,
     /// A new connection may be refused keep-alive before the listeners close.
     pub(super) stopping: AtomicBool,
+    listening: OnceLock<Listening>,
     installed: Mutex<Installed>,
 }
 
@@ -68,6 +72,7 @@ impl Handle {
             draining: watch::Sender::new(false),
             ports: Ports::default(),
             stopping: AtomicBool::new(false),
+            listening: OnceLock::new(),
             installed: Mutex::new(Installed { changes: changes.clone(), ..Installed::default() }),
             changes,
         })
@@ -146,8 +151,21 @@ impl Handle {
 
     /// Starts a worker on each of the bound sockets' shares. Its thread ends after [`Self::drain`].
     pub fn start(self: &Arc<Self>, bound: Bound) -> std::io::Result<Vec<std::thread::JoinHandle<()>>> {
+        let https_port = bound.https.first().map_or(0, SocketAddr::port);
+        // It is started once.
+        let _ = self.listening.set(Listening { https_port, addresses: bound.addresses });
         let workers = bound.workers.into_iter().enumerate();
         workers.map(|(number, sockets)| worker::start(Arc::clone(self), sockets, number)).collect()
+    }
+
+    /// The port that https redirects and `X-Forwarded-Port` speak of.
+    pub(super) fn https_port(&self) -> u16 {
+        self.listening.get().map_or(0, |listening| listening.https_port)
+    }
+
+    /// Where the ports of TCP and UDP services are opened; empty is every address.
+    pub(super) fn stream_addresses(&self) -> &[IpAddr] {
+        self.listening.get().map_or(&[], |listening| &listening.addresses)
     }
 
     /// Answers over HTTP/1 carry `Connection: close` from now on; listeners still accept.

@@ -3,6 +3,7 @@
 //! One single-threaded runtime a worker, each with its own listeners and upstream pools; nothing that is shared
 //! between workers is written on the request path. It knows nothing of Kubernetes: [`Handle`] is its only door.
 
+mod accept;
 pub mod access_log;
 mod attempt;
 mod body;
@@ -12,12 +13,14 @@ mod facts;
 mod forward;
 mod handle;
 mod head;
+mod identity;
 mod io;
 mod l4;
 mod listener;
 mod live;
 mod phases;
 mod respond;
+mod rewound;
 mod timer;
 mod tls;
 mod upgrade;

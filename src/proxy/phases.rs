@@ -17,7 +17,7 @@ use super::head::{RequestedHost, check_framing, check_method, requested_host, se
 use super::respond::{self, Answer};
 use super::timer::within;
 use super::worker::{LocalLive, Worker};
-use super::{forward, upgrade};
+use super::{forward, identity, upgrade};
 use crate::base::path;
 use crate::policy::RoutePolicy;
 use crate::policy::body::too_large;
@@ -115,7 +115,10 @@ async fn discard(worker: Rc<Worker>, mut body: Incoming) {
 
 async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request) -> Result<Answer, Stopped> {
     // POST_READ
-    if let Err(status) = check_method(request.method()).and_then(|()| check_framing(&request)) {
+    exchange.forwarded = identity::believed(exchange, request.headers());
+    let limits = live.table().global.head;
+    let size = limits.check(request.method(), sent_target(&request), request.headers(), exchange.head_bytes());
+    if let Err(status) = size.and_then(|()| check_method(request.method())).and_then(|()| check_framing(&request)) {
         return Err(Stopped::page(status, request));
     }
     let host = match requested_host(&request) {
@@ -178,10 +181,10 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     }
     if let Some(location) = policy.https_redirect.location(Asked {
         scheme: exchange.scheme(),
-        host: &host.sent,
+        host: exchange.forwarded_host().and_then(|host| host.to_str().ok()).unwrap_or(&host.sent),
         uri: sent_target(&request),
         host_has_certificate: server.has_certificate_for(&exchange.host),
-        https_port: exchange.worker.handle.options.https_port,
+        https_port: exchange.worker.handle.https_port(),
     }) {
         return Err(Stopped::with(respond::redirect(table.global.https_redirect_code, &location), request));
     }

@@ -9,13 +9,13 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::connection::Spoken;
 use super::live::Live;
 use super::respond;
+use super::rewound::Rewound;
 use super::timer::within;
 use super::worker::Worker;
 use crate::base::hostname::Authority;
@@ -92,16 +92,15 @@ impl Acceptor {
     }
 
     /// The handshake; `None` when it fails or takes too long. Plain HTTP is told what it did wrong.
-    pub async fn accept(&self, worker: &Rc<Worker>, stream: TcpStream) -> Option<(TlsStream<TcpStream>, Spoken)> {
+    pub async fn accept(&self, worker: &Rc<Worker>, stream: Rewound) -> Option<(TlsStream<Rewound>, Spoken)> {
         let (http2, limit) = {
             let live = worker.live();
             (live.table().global.http2, live.table().global.header_timeout)
         };
         let acceptor = if http2 { &self.http2 } else { &self.http1 };
         within(&worker.timers, limit, async {
-            let mut first = [0; 1];
             // A TLS record never begins with an upper-case letter, every HTTP/1 request does.
-            if stream.peek(&mut first).await.ok()? == 1 && first.iter().all(u8::is_ascii_uppercase) {
+            if stream.first().await.ok()?.is_some_and(|first| first.is_ascii_uppercase()) {
                 refuse_plain(stream).await;
                 return None;
             }
@@ -113,7 +112,7 @@ impl Acceptor {
     }
 }
 
-async fn refuse_plain(mut stream: TcpStream) {
+async fn refuse_plain(mut stream: Rewound) {
     let _ = stream.write_all(&respond::plain_on_tls()).await;
     let _ = stream.shutdown().await;
     // Reading what was sent lets the answer arrive before the connection is reset.

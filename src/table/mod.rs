@@ -10,6 +10,7 @@ pub mod path;
 pub mod stream;
 pub mod text;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::policy::RoutePolicy;
@@ -133,6 +134,8 @@ pub struct RoutingTable {
     pub certificates: CertificateTable,
     /// Sorted by protocol and port, each pair once.
     pub streams: Vec<StreamListener>,
+    /// Hosts, lower-case, whose TLS is not ended here, and where its bytes go.
+    pub passthrough: BTreeMap<Box<str>, Index>,
     pub global: GlobalPolicy,
 }
 

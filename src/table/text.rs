@@ -32,6 +32,9 @@ pub fn render(table: &RoutingTable, endpoints: &BTreeMap<UpstreamKey, EndpointSe
         }
         out.push_str(if stream.send_proxy { " send-proxy\n" } else { "\n" });
     }
+    for (host, upstream) in &table.passthrough {
+        let _ = writeln!(out, "passthrough {host} -> {}", table.upstream(*upstream).map(name).unwrap_or_default());
+    }
     for upstream in &table.upstreams {
         let key = &upstream.key;
         let _ = write!(out, "upstream {}", name(upstream));

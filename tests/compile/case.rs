@@ -95,6 +95,7 @@ fn options(flags: &[String]) -> Options {
             "watch-namespace" => value.clone_into(&mut options.watch_namespace),
             "disable-catch-all" => options.disable_catch_all = true,
             "disable-svc-external-name" => options.external_names = ExternalNames::Off,
+            "enable-ssl-passthrough" => options.ssl_passthrough = true,
             "annotations-prefix" => value.clone_into(&mut options.annotations.prefix),
             "enable-annotation-validation" => options.annotations.validate = value != "false",
             "configmap" => options.config_map = object(value),

@@ -295,7 +295,7 @@ settings! {
     }
     "TLS from the client" {
         /// Forwards TLS connections for the host unopened.
-        "ssl-passthrough" { "true or false" } [Server Low Reject] = "false" Ignored(LATER);
+        "ssl-passthrough" { ssl_passthrough: bool } [Server Low Reject] = "false" Full;
         /// Ciphers for TLS 1.2 and before.
         "ssl-ciphers" { "an OpenSSL cipher list" } [Server Low Reject] = "" Ignored(LATER);
         /// Prefers the order of the server.

@@ -6,11 +6,13 @@
 use crate::compile::annotations::row::Support::{Full, Ignored, Partial, Refused};
 use crate::compile::annotations::row::settings;
 use crate::compile::annotations::value::{
-    CommaList, HttpVersion, NextUpstream, NginxTime, OnOff, RedirectCode, Seconds, Size,
+    CommaList, HeaderToken, HttpVersion, NextUpstream, NginxTime, OnOff, RedirectCode, Seconds, Size,
 };
+use crate::compile::annotations::values_identity::{Addresses, GoTime, HeaderBuffers, Networks, Processes};
 use crate::policy::stream_log::StreamFormat;
 
 const LATER: &str = "not in this version yet";
+const AT_START: &str = "read when the process starts; flags go before it";
 const NGINX: &str = "there is no nginx here to tune";
 
 settings! {
@@ -151,9 +153,9 @@ settings! {
         /// Longest gap between two reads of a request body; then 408.
         "client-body-timeout" { client_body_timeout: Seconds } = "60" Full;
         /// Buffer of a request head.
-        "client-header-buffer-size" { "text" } = "1k" Ignored(LATER);
+        "client-header-buffer-size" { client_header_buffer_size: Size } = "1k" Full;
         /// Buffers of a large request head; more is answered 414 or 400.
-        "large-client-header-buffers" { "text" } = "4 8k" Ignored(LATER);
+        "large-client-header-buffers" { large_client_header_buffers: HeaderBuffers } = "4 8k" Full;
         /// HTTP/2 over TLS.
         "use-http2" { use_http2: bool } = "true" Full;
         /// Concurrent streams of one HTTP/2 connection.
@@ -165,15 +167,15 @@ settings! {
         /// Gone from nginx.
         "http2-max-requests" { "a whole number" } = "0" Ignored(NGINX);
         /// Listen addresses.
-        "bind-address" { "a comma list" } = "" Ignored(LATER);
+        "bind-address" { bind_address: Addresses } = "" Partial(AT_START);
         /// Does not listen on IPv6.
-        "disable-ipv6" { "true or false" } = "false" Ignored(LATER);
+        "disable-ipv6" { disable_ipv6: bool } = "false" Partial(AT_START);
         /// Does not resolve IPv6 addresses.
-        "disable-ipv6-dns" { "true or false" } = "false" Ignored(LATER);
+        "disable-ipv6-dns" { disable_ipv6_dns: bool } = "false" Full;
         /// How long connections of an old configuration may drain.
         "worker-shutdown-timeout" { worker_shutdown_timeout: NginxTime } = "240s" Full;
         /// Number of worker processes.
-        "worker-processes" { "text" } = "" Ignored(LATER);
+        "worker-processes" { worker_processes: Processes } = "auto" Partial(AT_START);
         /// Connections per worker.
         "max-worker-connections" { "a whole number" } = "16384" Ignored(NGINX);
         /// Open files per worker.
@@ -205,23 +207,24 @@ settings! {
     }
     "Client address" {
         /// Trusts X-Forwarded-For, -Proto, -Host and -Port of the client.
-        "use-forwarded-headers" { "true or false" } = "false" Ignored(LATER);
+        "use-forwarded-headers" { use_forwarded_headers: bool } = "false" Full;
         /// Appends to X-Forwarded-For rather than replacing it; with use-forwarded-headers.
-        "compute-full-forwarded-for" { "true or false" } = "false" Ignored(LATER);
+        "compute-full-forwarded-for" { compute_full_forwarded_for: bool } = "false" Full;
         /// Takes the client address from forwarded-for-header, and nothing else from the client.
-        "enable-real-ip" { "true or false" } = "false" Ignored(LATER);
+        "enable-real-ip" { enable_real_ip: bool } = "false" Full;
         /// Header with the client address.
-        "forwarded-for-header" { "text" } = "X-Forwarded-For" Ignored(LATER);
+        "forwarded-for-header" { forwarded_for_header: HeaderToken } = "X-Forwarded-For" Full;
         /// Header for the address that the PROXY protocol gave.
-        "forwarded-for-proxy-protocol-header" { "text" } = "X-Forwarded-For-Proxy-Protocol" Ignored(LATER);
+        "forwarded-for-proxy-protocol-header" { forwarded_for_proxy_protocol_header: HeaderToken } =
+            "X-Forwarded-For-Proxy-Protocol" Full;
         /// Header that is trusted as X-Forwarded-Host.
-        "forwarded-host-header" { "text" } = "X-Forwarded-Host" Ignored(LATER);
+        "forwarded-host-header" { forwarded_host_header: HeaderToken } = "X-Forwarded-Host" Full;
         /// Trusted proxies.
-        "proxy-real-ip-cidr" { "a comma list" } = "0.0.0.0/0" Ignored(LATER);
+        "proxy-real-ip-cidr" { proxy_real_ip_cidr: Networks } = "0.0.0.0/0,::/0" Full;
         /// Expects the PROXY protocol on the http and https ports.
-        "use-proxy-protocol" { "true or false" } = "false" Ignored(LATER);
+        "use-proxy-protocol" { use_proxy_protocol: bool } = "false" Full;
         /// Time for the PROXY header.
-        "proxy-protocol-header-timeout" { "text" } = "5s" Ignored(LATER);
+        "proxy-protocol-header-timeout" { proxy_protocol_header_timeout: GoTime } = "5s" Full;
     }
     "Access" {
         /// Client networks that are answered 403.

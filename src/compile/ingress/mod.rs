@@ -7,6 +7,7 @@ mod canary;
 mod class;
 mod hosts;
 mod locations;
+mod passthrough;
 mod policy;
 mod servers;
 mod tls;
@@ -71,6 +72,7 @@ pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output
     let mut upstreams = upstreams::Upstreams::new(input);
     let mut servers = servers::collect(&owned, &mut upstreams, report);
     canary::merge(input, &owned, &mut servers, &mut upstreams, report);
+    let passthrough = passthrough::select(input, &owned, &mut servers, report);
     let mut certificates = tls::select(input, &owned, &servers, memo, report);
     let mut texts = Interner::default();
     let mut routes = locations::Routes::new(input, &owned, &mut texts, report);
@@ -85,6 +87,7 @@ pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output
         upstream_tls,
         certificates: certificates.table,
         streams: Vec::new(),
+        passthrough,
         global: input.settings.main.global.clone(),
     };
     Output { table, endpoints, sources }

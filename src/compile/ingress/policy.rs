@@ -154,7 +154,11 @@ fn retry(a: &Annotations, settings: &Settings) -> RetryPolicy {
 
 /// The default backend of the controller speaks plain http, whatever the endpoints of an Ingress speak.
 fn protocol(location: &Location, a: &Annotations) -> Protocol {
-    match a.backend_protocol.filter(|_| !location.has_no_backend()) {
+    let protocol = a.backend_protocol.filter(|_| !location.has_no_backend());
+    if location.speaks_tls {
+        return if protocol == Some(BackendProtocol::Grpcs) { Protocol::Grpcs } else { Protocol::Https };
+    }
+    match protocol {
         Some(BackendProtocol::Https) => Protocol::Https,
         Some(BackendProtocol::AutoHttp) => Protocol::AutoHttp,
         Some(BackendProtocol::Grpc) => Protocol::Grpc,

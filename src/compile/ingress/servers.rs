@@ -26,6 +26,8 @@ pub struct Location<'a> {
     pub is_default: bool,
     /// An Ingress without rules serves the default server: its redirects and rewrites do not apply (§2.5).
     pub is_catch_all: bool,
+    /// Its upstream's endpoints end the TLS of a host that is passed through.
+    pub speaks_tls: bool,
 }
 
 impl Location<'_> {
@@ -68,6 +70,7 @@ pub fn collect<'a>(owned: &'a [Owned], upstreams: &mut Upstreams<'_>, report: &m
         port,
         is_default: true,
         is_catch_all: false,
+        speaks_tls: false,
     };
     let mut servers = Servers::new();
     servers.insert(DEFAULT_SERVER.to_owned(), Server::new(root(None, default.clone())));
@@ -167,6 +170,7 @@ fn add_paths<'a>(
             port,
             is_default: false,
             is_catch_all: false,
+            speaks_tls: false,
         };
         server.put(location);
     }
