@@ -247,6 +247,7 @@ fn global(raw: &ConfigMapSettings) -> GlobalPolicy {
                 .map_or(log.skip_urls, |list| list.0.iter().filter_map(|url| UrlPattern::parse(url).ok()).collect()),
         },
         streams: streams(raw),
+        tls: default.tls,
     }
 }
 

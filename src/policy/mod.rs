@@ -4,12 +4,14 @@
 
 pub mod body;
 pub mod canary;
+pub mod client_certificate;
 pub mod forwarded;
 pub mod global;
 pub mod headers;
 pub mod https_redirect;
 pub mod retry;
 pub mod rewrite;
+pub mod server_tls;
 pub mod stream;
 pub mod stream_log;
 pub mod template;
