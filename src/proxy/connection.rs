@@ -24,6 +24,7 @@ use super::body::ProxyBody;
 use super::io::{Signs, Watched};
 use super::phases;
 use super::timer::Deadline;
+use super::tls::session::Session;
 use super::worker::{LocalExecutor, Worker};
 use crate::telemetry::process::ConnectionState;
 
@@ -50,6 +51,8 @@ pub struct Client {
     pub port: u16,
     /// The port presented upstream: the listener's, 443 for TLS.
     pub port_value: HeaderValue,
+    /// What the handshake of a TLS connection came to.
+    pub session: Option<Box<Session>>,
 }
 
 impl Client {
@@ -62,6 +65,7 @@ impl Client {
             tls,
             port,
             port_value: text(if tls { 443 } else { port }.to_string()),
+            session: None,
         }
     }
 

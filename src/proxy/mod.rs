@@ -6,6 +6,7 @@
 pub mod access_log;
 mod attempt;
 mod body;
+mod client_certificate;
 mod connection;
 mod exchange;
 mod facts;

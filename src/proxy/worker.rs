@@ -224,12 +224,11 @@ async fn tick(worker: Rc<Worker>) {
 
 async fn accept(worker: Rc<Worker>, listener: TcpListener, tls: bool) {
     let port = listener.local_addr().map_or(0, |address| address.port());
-    let tls = tls.then(|| worker.handle.tls.clone());
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
                 worker.counters.accepted();
-                worker.serve(serve(Rc::clone(&worker), stream, address, port, tls.clone()));
+                worker.serve(serve(Rc::clone(&worker), stream, address, port, tls));
             }
             Err(error) => {
                 tracing::warn!(%error, "accepting failed");
@@ -239,16 +238,14 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, tls: bool) {
     }
 }
 
-async fn serve(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr, port: u16, tls: Option<tls::Acceptor>) {
+async fn serve(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr, port: u16, tls: bool) {
     // Without it small answers may wait for the client's acknowledgement.
     let _ = stream.set_nodelay(true);
-    let client = Client::new(address, tls.is_some(), port);
-    match tls {
-        None => connection::serve(worker, stream, client, Spoken::Either).await,
-        Some(acceptor) => {
-            if let Some((stream, spoken)) = acceptor.accept(&worker, stream).await {
-                connection::serve(worker, stream, client, spoken).await;
-            }
-        }
+    let mut client = Client::new(address, tls, port);
+    if !tls {
+        connection::serve(worker, stream, client, Spoken::Either).await;
+    } else if let Some((stream, session, spoken)) = tls::accept(&worker, stream).await {
+        client.session = Some(Box::new(session));
+        connection::serve(worker, stream, client, spoken).await;
     }
 }
