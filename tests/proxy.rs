@@ -10,6 +10,8 @@ mod bodies;
 mod canary;
 #[path = "proxy/changes.rs"]
 mod changes;
+#[path = "proxy/client_certificates.rs"]
+mod client_certificates;
 #[path = "proxy/drain.rs"]
 mod drain;
 #[path = "proxy/faults.rs"]

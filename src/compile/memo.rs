@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::annotations::{AnnotationProblem, Annotations, ParseOptions};
 use super::certificate;
+use crate::policy::client_certificate::verify::Authorities;
 use crate::snapshot::{Ingress, ObjectKey, Secret};
 use crate::table::Certificate;
 
@@ -27,10 +28,13 @@ type Map<O, V> = HashMap<ObjectKey, Known<O, V>>;
 
 type CertificateResult = Result<Arc<Certificate>, String>;
 
+type AuthoritiesResult = Result<Arc<Authorities>, String>;
+
 #[derive(Debug, Default)]
 pub struct Memo {
     annotations: Map<Ingress, Arc<Parsed>>,
     certificates: Map<Secret, CertificateResult>,
+    authorities: Map<Secret, AuthoritiesResult>,
 }
 
 impl Memo {
@@ -45,10 +49,15 @@ impl Memo {
         recall(&mut self.certificates, key, secret, || certificate::from_secret(secret).map(Arc::new))
     }
 
+    pub fn authorities(&mut self, key: &ObjectKey, secret: &Arc<Secret>) -> AuthoritiesResult {
+        recall(&mut self.authorities, key, secret, || certificate::authorities(secret).map(Arc::new))
+    }
+
     /// Forgets what was not asked for since the last call: objects that are gone, or not used any more.
     pub fn forget_unused(&mut self) {
         self.annotations.retain(|_, known| std::mem::take(&mut known.used));
         self.certificates.retain(|_, known| std::mem::take(&mut known.used));
+        self.authorities.retain(|_, known| std::mem::take(&mut known.used));
     }
 }
 

@@ -6,7 +6,7 @@ use crate::base::parse::go_bool;
 use crate::snapshot::{Ingress, ObjectKey, References, Snapshot};
 
 /// Annotations that name a Secret and are acted on.
-const SECRETS: &[&str] = &["proxy-ssl-secret"];
+const SECRETS: &[&str] = &["auth-tls-secret", "proxy-ssl-secret"];
 
 /// What the flags and the Ingresses that are ours refer to.
 pub fn references(snapshot: &Snapshot, options: &Options) -> References {

@@ -256,6 +256,7 @@ fn global(raw: &ConfigMapSettings) -> GlobalPolicy {
         trust: identity::trust(raw),
         head: identity::head(raw),
         ipv6_names: !raw.disable_ipv6_dns.unwrap_or(!default.ipv6_names),
+        tls: default.tls,
     }
 }
 

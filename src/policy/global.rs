@@ -9,6 +9,7 @@ use regex_automata::meta::Regex;
 use super::forwarded::TrustPolicy;
 use super::head::HeadLimits;
 use super::rewrite::build_regex;
+use super::server_tls::ServerTls;
 use super::stream::StreamPolicy;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +41,7 @@ pub struct GlobalPolicy {
     pub head: HeadLimits,
     /// Whether external names may lead to IPv6 addresses.
     pub ipv6_names: bool,
+    pub tls: ServerTls,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +124,7 @@ impl Default for GlobalPolicy {
             trust: TrustPolicy::default(),
             head: HeadLimits::default(),
             ipv6_names: true,
+            tls: ServerTls::default(),
         }
     }
 }

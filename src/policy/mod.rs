@@ -4,6 +4,7 @@
 
 pub mod body;
 pub mod canary;
+pub mod client_certificate;
 pub mod forwarded;
 pub mod global;
 pub mod head;
@@ -11,6 +12,7 @@ pub mod headers;
 pub mod https_redirect;
 pub mod retry;
 pub mod rewrite;
+pub mod server_tls;
 pub mod stream;
 pub mod stream_log;
 pub mod template;

@@ -13,12 +13,11 @@ use super::worker::{ACCEPT_PAUSE, Worker};
 /// Accepts until it is dropped; what was accepted goes on.
 pub async fn accept(worker: Rc<Worker>, listener: TcpListener, tls: bool) {
     let port = listener.local_addr().map_or(0, |address| address.port());
-    let tls = tls.then(|| worker.handle.tls.clone());
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
                 worker.counters.accepted();
-                worker.serve(serve(Rc::clone(&worker), stream, address, port, tls.clone()));
+                worker.serve(serve(Rc::clone(&worker), stream, address, port, tls));
             }
             Err(error) => {
                 tracing::warn!(%error, "accepting failed");
@@ -28,7 +27,7 @@ pub async fn accept(worker: Rc<Worker>, listener: TcpListener, tls: bool) {
     }
 }
 
-async fn serve(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr, port: u16, tls: Option<tls::Acceptor>) {
+async fn serve(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr, port: u16, tls: bool) {
     // Without it small answers may wait for the client's acknowledgement.
     let _ = stream.set_nodelay(true);
     let wanted = {
@@ -46,15 +45,14 @@ async fn serve(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr, port:
             }
         },
     };
-    let client = Client::new(address, tls.is_some(), port, proxied);
-    match tls {
-        None => connection::serve(worker, stream, client, Spoken::Either).await,
-        Some(acceptor) => {
-            let source = worker.live().table().global.trust.source(client.address, client.proxied);
-            let Some(stream) = l4::passthrough::divert(&worker, stream, source, port).await else { return };
-            if let Some((stream, spoken)) = acceptor.accept(&worker, stream).await {
-                connection::serve(worker, stream, client, spoken).await;
-            }
-        }
+    let mut client = Client::new(address, tls, port, proxied);
+    if !tls {
+        return connection::serve(worker, stream, client, Spoken::Either).await;
+    }
+    let source = worker.live().table().global.trust.source(client.address, client.proxied);
+    let Some(stream) = l4::passthrough::divert(&worker, stream, source, port).await else { return };
+    if let Some((stream, session, spoken)) = tls::accept(&worker, stream).await {
+        client.session = Some(Box::new(session));
+        connection::serve(worker, stream, client, spoken).await;
     }
 }

@@ -25,6 +25,7 @@ use super::io::{Signs, Watched};
 use super::l4::proxy_header::Ends;
 use super::phases;
 use super::timer::Deadline;
+use super::tls::session::Session;
 use super::worker::{LocalExecutor, Worker};
 use crate::telemetry::process::ConnectionState;
 
@@ -51,6 +52,8 @@ pub struct Client {
     pub port_value: HeaderValue,
     /// Source and destination that its PROXY header gave, which is believed only from who may speak for others.
     pub proxied: Option<Ends>,
+    /// What the handshake of a TLS connection came to.
+    pub session: Option<Box<Session>>,
 }
 
 impl Client {
@@ -64,6 +67,7 @@ impl Client {
             port,
             port_value: text(if tls { 443 } else { port }.to_string()),
             proxied,
+            session: None,
         }
     }
 

@@ -11,6 +11,7 @@ use http::{Method, Response, Uri, Version};
 
 use super::access_log::{Attempt, Format, Record, RequestLine};
 use super::body::Progress;
+use super::client_certificate::Checked;
 use super::connection::{Activity, Client};
 use super::worker::{LocalLive, Worker};
 use crate::policy::forwarded::Forwarded;
@@ -70,8 +71,10 @@ pub struct Exchange {
     pub response_head: u64,
     pub body_bytes: u64,
     pub is_health: bool,
-    /// Answered by the server before any location: nginx sends no HSTS then (contract §6 step 3).
-    pub is_app_root: bool,
+    /// What its host makes of the client's certificate, where it asks for one.
+    pub certificate: Option<Checked>,
+    /// Answered by the server before any location: nginx sends no HSTS then (contract §6 steps 1 to 3).
+    pub is_by_server: bool,
 }
 
 impl Exchange {
@@ -111,7 +114,8 @@ impl Exchange {
             response_head: 0,
             body_bytes: 0,
             is_health: false,
-            is_app_root: false,
+            certificate: None,
+            is_by_server: false,
         })
     }
 

@@ -5,7 +5,10 @@ use std::io::Write as _;
 use http::Version;
 use http::header::{self, HeaderMap, HeaderName};
 
+use super::client_certificate;
 use super::exchange::Exchange;
+use super::tls::session::Session;
+use crate::policy::client_certificate::shown::Shown;
 use crate::policy::headers::{X_FORWARDED_FOR, joined};
 use crate::policy::template::Values;
 use crate::policy::variable::{Named, Variable};
@@ -86,8 +89,30 @@ impl Facts<'_> {
                 });
                 put(upstream.map(|upstream| upstream.name.as_bytes()), out)
             }
+            Named::SslProtocol => self.session(|session| Some(session.protocol), out),
+            Named::SslCipher => self.session(|session| Some(session.cipher), out),
+            Named::SslServerName => self.session(|session| session.server_name.as_deref(), out),
+            Named::SslSessionReused => self.session(|session| Some(if session.reused { "r" } else { "." }), out),
+            Named::SslClientVerify => match (exchange.certificate, &exchange.client.session) {
+                (_, None) => false,
+                (None, Some(_)) => put(Some(b"NONE"), out),
+                (Some(checked), Some(_)) => put(Some(checked.verdict.text().as_bytes()), out),
+            },
+            Named::SslClientSubject => self.certificate(|shown| &shown.subject, out),
+            Named::SslClientIssuer => self.certificate(|shown| &shown.issuer, out),
+            Named::SslClientSerial => self.certificate(|shown| &shown.serial, out),
+            Named::SslClientFingerprint => self.certificate(|shown| &shown.fingerprint, out),
+            Named::SslClientEscapedCert => self.certificate(|shown| &shown.escaped, out),
             _ => false,
         }
+    }
+
+    fn session(&self, value: impl Fn(&Session) -> Option<&str>, out: &mut Vec<u8>) -> bool {
+        put(self.exchange.client.session.as_deref().and_then(value).map(str::as_bytes), out)
+    }
+
+    fn certificate(&self, value: impl Fn(&Shown) -> &str, out: &mut Vec<u8>) -> bool {
+        put(client_certificate::shown(self.exchange).map(|shown| value(shown).as_bytes()), out)
     }
 
     fn route(&self) -> Option<&Route> {

@@ -15,6 +15,7 @@ use tokio::task::spawn_local;
 
 use super::attempt::{attempt, condition, status_of, was_sent};
 use super::body::{BodyFault, Pieces, Progress, ProxyBody, RequestBody, Waiting};
+use super::client_certificate;
 use super::exchange::Exchange;
 use super::facts::Facts;
 use super::phases::Stopped;
@@ -212,6 +213,7 @@ fn prepare(
     };
     let rules = NameRules { drop_invalid: global.drop_invalid_headers, underscores: global.underscores_in_headers };
     headers::to_upstream(&mut parts.headers, client, rules, &global.trust);
+    client_certificate::tell(exchange, &mut parts.headers);
     match held.length {
         Some(length) if length > 0 || declared => {
             parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));

@@ -12,8 +12,9 @@ use super::access_log::LogEnds;
 use super::l4::Ports;
 use super::listener::Bound;
 use super::live::{Changes, Endpoints, Live, UpstreamState};
+use super::tls::configs::Configs;
 use super::upstream::tls::ClientTls;
-use super::{tls, worker};
+use super::worker;
 use crate::policy::upstream::UpstreamTls;
 use crate::table::{DnsName, Endpoint, EndpointSet, RoutingTable, UpstreamKey};
 use crate::telemetry::{RouteLabels, Telemetry};
@@ -36,7 +37,6 @@ struct Listening {
 #[derive(Debug)]
 pub struct Handle {
     pub(super) live: Arc<ArcSwap<Live>>,
-    pub(super) tls: tls::Acceptor,
     pub(super) options: ProxyOptions,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) access_log: LogEnds,
@@ -51,10 +51,11 @@ pub struct Handle {
 }
 
 /// Live state by its stable key (invariant 4). Only installs touch it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Installed {
     upstreams: HashMap<UpstreamKey, Arc<UpstreamState>>,
     client_tls: HashMap<Arc<UpstreamTls>, Arc<ClientTls>>,
+    server_tls: Configs,
     generation: u64,
     changes: Changes,
 }
@@ -64,8 +65,6 @@ impl Handle {
         let live = Arc::new(ArcSwap::from_pointee(Live::empty()));
         let changes = Changes::new(());
         Arc::new(Self {
-            tls: tls::Acceptor::new(&live),
-            live,
             options,
             telemetry,
             access_log,
@@ -73,8 +72,15 @@ impl Handle {
             ports: Ports::default(),
             stopping: AtomicBool::new(false),
             listening: OnceLock::new(),
-            installed: Mutex::new(Installed { changes: changes.clone(), ..Installed::default() }),
+            installed: Mutex::new(Installed {
+                upstreams: HashMap::new(),
+                client_tls: HashMap::new(),
+                server_tls: Configs::new(&live),
+                generation: 0,
+                changes: changes.clone(),
+            }),
             changes,
+            live,
         })
     }
 
@@ -94,12 +100,13 @@ impl Handle {
             .map(|upstream| installed.upstream(&upstream.key, endpoints.get(&upstream.key)))
             .collect();
         let client_tls: Vec<_> = table.upstream_tls.iter().map(|tls| installed.tls(tls)).collect();
+        let handshakes = installed.server_tls.of_table(&table);
         let metrics = self.register_routes(&table);
         installed.generation += 1;
         installed.upstreams = upstreams.iter().map(|u| (u.key.clone(), Arc::clone(u))).collect();
         installed.client_tls.retain(|tls, _| table.upstream_tls.contains(tls));
         let generation = installed.generation;
-        let live = Arc::new(Live { table: Arc::new(table), upstreams, client_tls, metrics, generation });
+        let live = Arc::new(Live { table: Arc::new(table), upstreams, client_tls, handshakes, metrics, generation });
         self.live.store(Arc::clone(&live));
         self.changes.send_replace(());
         self.telemetry.requests.retain(&live.metrics);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::watch;
 
+use super::tls::configs::Handshakes;
 use super::upstream::tls::ClientTls;
 use crate::table::{DnsName, Endpoint, RoutingTable, UpstreamKey};
 use crate::telemetry::RouteMetricsId;
@@ -53,6 +54,8 @@ pub struct Live {
     pub upstreams: Vec<Arc<UpstreamState>>,
     /// For `table.upstream_tls`.
     pub client_tls: Vec<Arc<ClientTls>>,
+    /// For `table.virtual_hosts`.
+    pub handshakes: Handshakes,
     /// For `table.routes`.
     pub metrics: Vec<RouteMetricsId>,
     /// Counted by installs; 0 is the empty table before the first one.
@@ -65,6 +68,7 @@ impl Live {
             table: Arc::new(RoutingTable::default()),
             upstreams: Vec::new(),
             client_tls: Vec::new(),
+            handshakes: Handshakes::default(),
             metrics: Vec::new(),
             generation: 0,
         }

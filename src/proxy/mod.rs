@@ -7,6 +7,7 @@ mod accept;
 pub mod access_log;
 mod attempt;
 mod body;
+mod client_certificate;
 mod connection;
 mod exchange;
 mod facts;

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Method, StatusCode, Version};
+use http::{Method, StatusCode, Uri, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -17,7 +17,7 @@ use super::head::{RequestedHost, check_framing, check_method, requested_host, se
 use super::respond::{self, Answer};
 use super::timer::within;
 use super::worker::{LocalLive, Worker};
-use super::{forward, identity, upgrade};
+use super::{client_certificate, forward, identity, upgrade};
 use crate::base::path;
 use crate::policy::RoutePolicy;
 use crate::policy::body::too_large;
@@ -76,7 +76,7 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
         }
     };
     let global = &live.table().global;
-    if let (true, false, Some(hsts)) = (client.tls, exchange.is_app_root, &global.hsts) {
+    if let (true, false, Some(hsts)) = (client.tls, exchange.is_by_server, &global.hsts) {
         answer.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
     for cookie in exchange.set_cookies.drain(..) {
@@ -125,22 +125,34 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
         Ok(host) => host,
         Err(status) => return Err(Stopped::page(status, request)),
     };
-    let Ok(normal) = path::normalise(request.uri().path()).map(std::borrow::Cow::into_owned) else {
+    let Ok(mut normal) = path::normalise(request.uri().path()).map(std::borrow::Cow::into_owned) else {
         return Err(Stopped::page(StatusCode::BAD_REQUEST, request));
     };
     exchange.path.clone_from(&normal);
     exchange.host.clone_from(&host.name);
     exchange.sent_host.clone_from(&host.value);
 
-    // FIND_CONFIG: server, its redirect of the root, location, body size, the slash of a directory
+    // FIND_CONFIG: server, the client's certificate, its redirect of the root, location, body size, the slash of a directory
     let table = live.table();
     let Some(server) = table.virtual_host(&exchange.host) else {
         return Err(Stopped::page(StatusCode::NOT_FOUND, request));
     };
+    match client_certificate::check(exchange, live, server) {
+        Ok(None) => {}
+        Ok(Some(page)) => {
+            normal = page.as_bytes().to_vec();
+            exchange.path.clone_from(&normal);
+            serve_instead(&mut request, &page);
+        }
+        Err(answer) => {
+            exchange.is_by_server = true;
+            return Err(Stopped::with(*answer, request));
+        }
+    }
     if let (Some(root), b"/") = (&server.app_root, normal.as_slice()) {
         let location = format!("{}://{}{root}", exchange.client.scheme(), host.sent);
         exchange.route = route_index(server.paths.find(&normal));
-        exchange.is_app_root = true;
+        exchange.is_by_server = true;
         return Err(Stopped::with(respond::redirect(StatusCode::FOUND, &location), request));
     }
     let found = server.paths.find(&normal);
@@ -215,6 +227,18 @@ fn alternative(worker: &Worker, live: &LocalLive, main: Index, headers: &HeaderM
     }
     let side = alternative.canary.decide(headers, worker.random());
     (side == Side::Alternative).then_some(alternative.upstream)
+}
+
+/// nginx's internal redirect to an error page of the host's own.
+fn serve_instead(request: &mut Request, path: &str) {
+    if let Ok(target) = path.parse() {
+        let mut parts = std::mem::take(request.uri_mut()).into_parts();
+        parts.path_and_query = Some(target);
+        *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+    }
+    if *request.method() != Method::HEAD {
+        *request.method_mut() = Method::GET;
+    }
 }
 
 fn route_index(found: Found) -> Option<Index> {

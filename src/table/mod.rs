@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use crate::policy::RoutePolicy;
 use crate::policy::canary::Canary;
+use crate::policy::client_certificate::ClientAuth;
 use crate::policy::global::GlobalPolicy;
 use crate::policy::upstream::UpstreamTls;
 
@@ -69,6 +70,10 @@ pub struct VirtualHost {
     pub has_certificate: bool,
     /// The names of `server-alias`, if there are any: each is covered only if the host's certificate is valid for it.
     pub aliases: Option<Box<Aliases>>,
+    /// What it asks of its clients' certificates (contract §12).
+    pub client_auth: Option<Arc<ClientAuth>>,
+    /// Why every request is answered with 403.
+    pub forbidden: Option<Arc<str>>,
     /// Redirect of the URI `/` (contract §5.7).
     pub app_root: Option<Arc<str>>,
     /// Answers the health path on the proxy's own ports (contract §8.3): the default server only.

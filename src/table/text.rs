@@ -8,6 +8,7 @@ use http::HeaderName;
 use super::{Alternative, DnsName, EndpointSet, Route, RoutingTable, Target, Upstream, UpstreamKey, VirtualHost};
 use crate::policy::RoutePolicy;
 use crate::policy::canary::{Canary, Wanted};
+use crate::policy::client_certificate::{ClientAuth, ErrorPage, Verify};
 use crate::policy::https_redirect::Mode;
 use crate::policy::retry::RetryPolicy;
 use crate::policy::upstream::{Protocol, UpstreamPolicy};
@@ -89,6 +90,12 @@ fn virtual_host(out: &mut String, table: &RoutingTable, host: &VirtualHost) {
     if host.has_certificate {
         out.push_str(" tls");
     }
+    if let Some(reason) = &host.forbidden {
+        let _ = write!(out, " forbidden={reason:?}");
+    }
+    if let Some(auth) = &host.client_auth {
+        client_auth(out, auth);
+    }
     if let Some(root) = &host.app_root {
         let _ = write!(out, " app-root={root}");
     }
@@ -100,6 +107,29 @@ fn virtual_host(out: &mut String, table: &RoutingTable, host: &VirtualHost) {
         if let Some(route) = table.route(route) {
             line(out, table, pattern, route);
         }
+    }
+}
+
+fn client_auth(out: &mut String, auth: &ClientAuth) {
+    out.push_str(match auth.verify {
+        Verify::Required => " client-certificate=required",
+        Verify::Optional => " client-certificate=optional",
+        Verify::OptionalNoCa => " client-certificate=optional-no-ca",
+        Verify::Off => " client-certificate=off",
+    });
+    if auth.depth != 1 {
+        let _ = write!(out, " depth={}", auth.depth);
+    }
+    if let Some(subject) = &auth.subject {
+        let _ = write!(out, " subject={:?}", subject.text());
+    }
+    let _ = match &auth.error_page {
+        Some(ErrorPage::Redirect(to) | ErrorPage::Path(to)) => write!(out, " error-page={to}"),
+        Some(ErrorPage::Nowhere) => write!(out, " error-page=@"),
+        None => Ok(()),
+    };
+    if auth.pass {
+        out.push_str(" pass-certificate");
     }
 }
 

@@ -7,6 +7,7 @@ mod table;
 mod text;
 pub mod value;
 pub mod values_identity;
+pub mod values_tls;
 
 use std::collections::BTreeMap;
 

@@ -10,6 +10,8 @@ use super::value::{
     HeaderText, HeaderToken, HttpVersion, NextUpstream, OnOff, RewriteTarget, Seconds, ServerAliases, ServerName, Size,
     TlsVersions,
 };
+use super::values_tls::{AuthoritySecret, MatchSubject};
+use crate::policy::client_certificate::{ErrorPage, Verify};
 use crate::snapshot::ObjectKey;
 
 const LATER: &str = "not in this version yet";
@@ -201,19 +203,18 @@ settings! {
     }
     "Client certificates" {
         /// Secret with the CA that client certificates are verified against.
-        access "auth-tls-secret" { "namespace/name" } [Server Medium Deny] = "" Refused(LATER);
+        access "auth-tls-secret" { auth_tls_secret: AuthoritySecret } [Server Medium Deny] = "" Full;
         /// Whether a client certificate is required.
-        access "auth-tls-verify-client" { "on, off, optional or optional_no_ca" }
-            [Server Medium Default] = "on" Refused(LATER);
+        access "auth-tls-verify-client" { auth_tls_verify_client: Verify } [Server Medium Default] = "on" Full;
         /// Longest client chain; 0 counts as 1.
-        access "auth-tls-verify-depth" { "a whole number" } [Server Low Default] = "1" Refused(LATER);
+        access "auth-tls-verify-depth" { auth_tls_verify_depth: u32 } [Server Low Default] = "1" Full;
         /// Refuses client certificates whose subject does not match.
-        access "auth-tls-match-cn" { "CN= and a regex" } [Server High Reject] = "" Refused(LATER);
+        access "auth-tls-match-cn" { auth_tls_match_cn: MatchSubject } [Server High Reject] = "" Full;
         /// Where a client without a good certificate is sent.
-        access "auth-tls-error-page" { "a URL or path" } [Server High Reject] = "" Refused(LATER);
+        access "auth-tls-error-page" { auth_tls_error_page: ErrorPage } [Server High Reject] = "" Full;
         /// Sends the client certificate upstream as ssl-client-cert.
-        access "auth-tls-pass-certificate-to-upstream" { "true or false" }
-            [Server Low Reject] = "false" Refused(LATER);
+        access "auth-tls-pass-certificate-to-upstream" { auth_tls_pass_certificate_to_upstream: bool }
+            [Server Low Reject] = "false" Full;
     }
     "Limits" {
         /// Concurrent requests of one client.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Input;
+use super::client_certificates::{ClientCertificates, HostAuth};
 use super::locations::Routes;
 use super::servers::{DEFAULT_SERVER, Server, Servers};
 use super::tls::Certificates;
@@ -20,6 +21,7 @@ pub fn build(
     input: Input<'_>,
     servers: Servers<'_>,
     certificates: &mut Certificates,
+    client_certificates: &mut ClientCertificates<'_>,
     routes: &mut Routes<'_>,
 ) -> Hosts {
     let position = |host: &str| servers.keys().position(|h| h == host);
@@ -34,10 +36,13 @@ pub fn build(
         let names = add_aliases(&mut table, index, host, server, &servers, routes);
         let aliases = (!names.is_empty()).then(|| Box::new(certify(names, host, certificates)));
         let is_default = host == DEFAULT_SERVER;
+        let HostAuth { auth, forbidden } = client_certificates.of_host(server, routes.report());
         virtual_hosts.push(VirtualHost {
             name: routes.text(host),
             has_certificate: certificates.covers(host),
             aliases,
+            client_auth: auth,
+            forbidden,
             app_root: app_root(server, routes),
             health_path: is_default.then(|| Arc::clone(&input.options.health_path)),
             paths: routes.paths(host, server),

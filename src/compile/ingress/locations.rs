@@ -70,6 +70,10 @@ impl<'a> Routes<'a> {
         self.texts.text(text)
     }
 
+    pub fn report(&mut self) -> &mut Report {
+        self.report
+    }
+
     pub fn tell(&mut self, item: &Owned, severity: Severity, reason: Reason, key: Option<String>, message: String) {
         self.report.ingress(severity, reason, &item.ingress, key, message);
     }

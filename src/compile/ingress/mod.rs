@@ -5,6 +5,7 @@
 
 mod canary;
 mod class;
+mod client_certificates;
 mod hosts;
 mod locations;
 mod passthrough;
@@ -74,9 +75,11 @@ pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output
     canary::merge(input, &owned, &mut servers, &mut upstreams, report);
     let passthrough = passthrough::select(input, &owned, &mut servers, report);
     let mut certificates = tls::select(input, &owned, &servers, memo, report);
+    client_certificates::tell_canaries(&owned, report);
+    let mut client_certificates = client_certificates::ClientCertificates::new(input, &owned, memo);
     let mut texts = Interner::default();
     let mut routes = locations::Routes::new(input, &owned, &mut texts, report);
-    let hosts = hosts::build(input, servers, &mut certificates, &mut routes);
+    let hosts = hosts::build(input, servers, &mut certificates, &mut client_certificates, &mut routes);
     let (routes, upstream_tls) = routes.finish();
     let (upstreams, sources, endpoints) = upstreams.finish();
     let table = RoutingTable {
