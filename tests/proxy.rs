@@ -4,6 +4,8 @@
 
 mod kit;
 
+#[path = "proxy/balance.rs"]
+mod balance;
 #[path = "proxy/bodies.rs"]
 mod bodies;
 #[path = "proxy/canary.rs"]
@@ -12,6 +14,8 @@ mod canary;
 mod changes;
 #[path = "proxy/drain.rs"]
 mod drain;
+#[path = "proxy/error_pages.rs"]
+mod error_pages;
 #[path = "proxy/faults.rs"]
 mod faults;
 #[path = "proxy/observe.rs"]

@@ -2,14 +2,18 @@
 //!
 //! Everything here is a value or a pure function of values; sockets, clocks and Kubernetes are elsewhere.
 
+pub mod affinity;
+pub mod balance;
 pub mod body;
 pub mod canary;
+pub mod error_pages;
 pub mod forwarded;
 pub mod global;
 pub mod headers;
 pub mod https_redirect;
 pub mod retry;
 pub mod rewrite;
+pub mod ring;
 pub mod stream;
 pub mod stream_log;
 pub mod template;
@@ -18,6 +22,7 @@ pub mod variable;
 
 use std::sync::Arc;
 
+use self::error_pages::ErrorPages;
 use self::https_redirect::HttpsRedirect;
 use self::rewrite::Rewrite;
 use self::template::Template;
@@ -38,6 +43,10 @@ pub struct RoutePolicy {
     /// CONTENT: sent as `X-Forwarded-Prefix` when a rewrite is in effect (contract §5.6).
     pub forwarded_prefix: Option<Arc<Template>>,
     pub upstream: UpstreamPolicy,
+    /// Clients are given the cookie of the upstream's affinity here (contract §17).
+    pub session_cookie: bool,
+    /// Which answers an error backend writes.
+    pub error_pages: Option<Arc<ErrorPages>>,
     /// LOG
     pub access_log: bool,
 }

@@ -6,7 +6,9 @@
 pub mod access_log;
 mod attempt;
 mod body;
+mod choose;
 mod connection;
+mod error_pages;
 mod exchange;
 mod facts;
 mod forward;

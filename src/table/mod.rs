@@ -13,6 +13,7 @@ pub mod text;
 use std::sync::Arc;
 
 use crate::policy::RoutePolicy;
+use crate::policy::balance::Balance;
 use crate::policy::canary::Canary;
 use crate::policy::global::GlobalPolicy;
 use crate::policy::upstream::UpstreamTls;
@@ -57,6 +58,9 @@ pub struct Route {
     pub is_default_backend: bool,
     /// Where TLS towards the upstream is configured: an index into [`RoutingTable::upstream_tls`].
     pub tls: Option<Index>,
+    /// The upstream of `default-backend`: it stands in for a target without endpoints, and answers the location's own
+    /// `custom-http-errors`.
+    pub default_backend: Option<Index>,
 }
 
 /// A server: its name, what holds for the whole host, and its paths.
@@ -113,6 +117,8 @@ pub struct Upstream {
     pub is_default_backend: bool,
     /// Its canary, if it has one.
     pub alternative: Option<Alternative>,
+    /// How its endpoints are chosen; `None` is round robin.
+    pub balance: Option<Arc<Balance>>,
 }
 
 /// An upstream that takes a share of another's requests, wherever that is used (contract §16).
@@ -133,6 +139,8 @@ pub struct RoutingTable {
     pub certificates: CertificateTable,
     /// Sorted by protocol and port, each pair once.
     pub streams: Vec<StreamListener>,
+    /// The upstream of `--default-backend-service`.
+    pub default_backend: Option<Index>,
     pub global: GlobalPolicy,
 }
 

@@ -3,6 +3,7 @@
 //! The order of everything is the order of the owned Ingresses (contract §2.1): the first one wins a location, a
 //! certificate, an alias, an upstream's settings.
 
+mod balance;
 mod canary;
 mod class;
 mod hosts;
@@ -68,7 +69,11 @@ impl Owned {
 /// Compiles all owned Ingresses of the snapshot.
 pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output {
     let owned = owned(input, memo, report);
+    for item in &owned {
+        balance::tell(input, item, report);
+    }
     let mut upstreams = upstreams::Upstreams::new(input);
+    let default_backend = upstreams.default_index();
     let mut servers = servers::collect(&owned, &mut upstreams, report);
     canary::merge(input, &owned, &mut servers, &mut upstreams, report);
     let mut certificates = tls::select(input, &owned, &servers, memo, report);
@@ -85,6 +90,7 @@ pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output
         upstream_tls,
         certificates: certificates.table,
         streams: Vec::new(),
+        default_backend,
         global: input.settings.main.global.clone(),
     };
     Output { table, endpoints, sources }
