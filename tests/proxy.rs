@@ -4,6 +4,8 @@
 
 mod kit;
 
+#[path = "proxy/balance.rs"]
+mod balance;
 #[path = "proxy/bodies.rs"]
 mod bodies;
 #[path = "proxy/canary.rs"]
@@ -14,6 +16,8 @@ mod changes;
 mod client_certificates;
 #[path = "proxy/drain.rs"]
 mod drain;
+#[path = "proxy/error_pages.rs"]
+mod error_pages;
 #[path = "proxy/faults.rs"]
 mod faults;
 #[path = "proxy/identity.rs"]

@@ -118,6 +118,8 @@ pub enum Owner {
     Ingress(Arc<Ingress>),
     /// A canary Ingress, whose paths others serve, too.
     Canary(Arc<Ingress>),
+    /// An Ingress by its `default-backend` alone.
+    StandIn(Arc<Ingress>),
     /// A key of a ConfigMap of TCP or UDP services.
     Stream(Arc<ConfigMap>, Arc<str>),
 }
@@ -153,10 +155,11 @@ fn problem(plan: &Plan, resolved: &Result<EndpointSet, Missing>, owner: &Owner) 
     let Plan { service, port, .. } = plan;
     let severity = Severity::Warning;
     Some(match owner {
-        Owner::Ingress(ingress) | Owner::Canary(ingress) => {
+        Owner::Ingress(ingress) | Owner::Canary(ingress) | Owner::StandIn(ingress) => {
             let key = Some(format!("backend {}:{port}", service.name));
             let cost = match owner {
                 Owner::Canary(_) => "the canary takes no requests",
+                Owner::StandIn(_) => "it stands in for nothing",
                 Owner::Ingress(_) | Owner::Stream(..) => "its paths answer 503",
             };
             report::about(severity, reason, "Ingress", &ingress.metadata, key, format!("{what}; {cost}"))

@@ -1,5 +1,6 @@
 //! The ConfigMap's settings, resolved: each key, else its built-in default (contract §11).
 
+mod balance;
 mod identity;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,8 @@ use crate::policy::stream::StreamPolicy;
 use crate::policy::upstream::Timeouts;
 use crate::snapshot::{ConfigMap, Ingress, IngressClass, Meta, Snapshot};
 
+pub use balance::{BalanceSettings, ErrorSettings};
+
 /// Defaults of what annotations may override, and the global policy.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -38,6 +41,8 @@ pub struct Settings {
     pub response_head_limit: u32,
     pub http10: bool,
     pub service_upstream: bool,
+    pub balance: BalanceSettings,
+    pub errors: ErrorSettings,
     pub cross_namespace: bool,
     /// Why every location answers 503: an access setting of the ConfigMap that cannot be acted on.
     pub denied: Option<Arc<str>>,
@@ -61,6 +66,8 @@ impl Default for Settings {
             response_head_limit: 4096,
             http10: false,
             service_upstream: false,
+            balance: BalanceSettings::default(),
+            errors: ErrorSettings::default(),
             cross_namespace: false,
             denied: None,
         }
@@ -85,7 +92,10 @@ impl AllSettings {
 /// ConfigMap keys that a class may set for its Ingresses: those that an annotation overrides, and the like. All others
 /// are the whole controller's.
 const OF_CLASSES: &[&str] = &[
+    "custom-http-errors",
+    "disable-proxy-intercept-errors",
     "force-ssl-redirect",
+    "load-balance",
     "no-tls-redirect-locations",
     "preserve-trailing-slash",
     "proxy-body-size",
@@ -102,6 +112,9 @@ const OF_CLASSES: &[&str] = &[
     "retry-non-idempotent",
     "service-upstream",
     "ssl-redirect",
+    "upstream-hash-by",
+    "upstream-hash-by-subset",
+    "upstream-hash-by-subset-size",
     "use-port-in-redirects",
 ];
 
@@ -210,6 +223,8 @@ fn from_raw(raw: &ConfigMapSettings) -> Settings {
         response_head_limit: raw.proxy_buffer_size.map_or(default.response_head_limit, |size| size.clamped()),
         http10: raw.proxy_http_version == Some(HttpVersion::Http10),
         service_upstream: raw.service_upstream.unwrap_or(false),
+        balance: BalanceSettings::from_raw(raw),
+        errors: ErrorSettings::from_raw(raw),
         cross_namespace: raw.allow_cross_namespace_resources.unwrap_or(false),
         denied: None,
     }

@@ -97,7 +97,13 @@ fn add_upstream(
     output.endpoints.problems.extend(problem.map(|problem| (key.clone(), problem)));
     output.sources.insert(key.clone(), source);
     let index = Index::try_from(output.table.upstreams.len()).unwrap_or(Index::MAX);
-    output.table.upstreams.push(Upstream { key, name: name.into(), is_default_backend: false, alternative: None });
+    output.table.upstreams.push(Upstream {
+        key,
+        name: name.into(),
+        is_default_backend: false,
+        alternative: None,
+        balance: None,
+    });
     index
 }
 

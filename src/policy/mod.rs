@@ -2,9 +2,12 @@
 //!
 //! Everything here is a value or a pure function of values; sockets, clocks and Kubernetes are elsewhere.
 
+pub mod affinity;
+pub mod balance;
 pub mod body;
 pub mod canary;
 pub mod client_certificate;
+pub mod error_pages;
 pub mod forwarded;
 pub mod global;
 pub mod head;
@@ -12,6 +15,7 @@ pub mod headers;
 pub mod https_redirect;
 pub mod retry;
 pub mod rewrite;
+pub mod ring;
 pub mod server_tls;
 pub mod stream;
 pub mod stream_log;
@@ -21,6 +25,7 @@ pub mod variable;
 
 use std::sync::Arc;
 
+use self::error_pages::ErrorPages;
 use self::https_redirect::HttpsRedirect;
 use self::rewrite::Rewrite;
 use self::template::Template;
@@ -41,6 +46,10 @@ pub struct RoutePolicy {
     /// CONTENT: sent as `X-Forwarded-Prefix` when a rewrite is in effect (contract §5.6).
     pub forwarded_prefix: Option<Arc<Template>>,
     pub upstream: UpstreamPolicy,
+    /// Clients are given the cookie of the upstream's affinity here (contract §17).
+    pub session_cookie: bool,
+    /// Which answers an error backend writes.
+    pub error_pages: Option<Arc<ErrorPages>>,
     /// LOG
     pub access_log: bool,
 }

@@ -27,6 +27,10 @@ impl Protocol {
         }
     }
 
+    pub fn speaks_http1(self) -> bool {
+        matches!(self, Self::Http | Self::Https | Self::AutoHttp)
+    }
+
     pub fn is_http2(self) -> bool {
         matches!(self, Self::Grpc | Self::Grpcs)
     }

@@ -1,7 +1,6 @@
 //! One try at one endpoint: the choice, a connection, the request's head and body, the answer's head.
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,12 +11,13 @@ use http::{Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::body::{Progress, RequestBody, Waiting};
+use super::choose::choose;
 use super::exchange::{Exchange, Tried};
 use super::forward::Plan;
 use super::timer::Deadline;
+use super::upstream::Failure;
 use super::upstream::connect::{self, Transport};
 use super::upstream::pool::{Lease, Sent};
-use super::upstream::{Failure, balance};
 use super::worker::Worker;
 use crate::policy::retry::Conditions;
 
@@ -39,9 +39,10 @@ pub async fn attempt(
 ) -> Result<(Response<Incoming>, Lease), Missed> {
     let worker = Rc::clone(&exchange.worker);
     let mut request = Box::new(request);
-    let Some((address, transport)) = choose(exchange, plan) else {
+    let Some(address) = choose(exchange, plan) else {
         return Err(Missed { failure: Failure::Connect, unsent: Some(request), reused: false });
     };
+    let transport = transport(exchange, plan);
     let policy = &plan.route.policy.upstream;
     let began = Instant::now();
     exchange.tried.push(Tried { address, connect: None, header: None, began, failed_after: None, status: None });
@@ -84,17 +85,13 @@ pub async fn attempt(
     }
 }
 
-/// The next endpoint and how it is spoken to; `None` when there is none any more.
-fn choose(exchange: &Exchange, plan: &Plan<'_>) -> Option<(SocketAddr, Transport)> {
+/// How the endpoints are spoken to.
+fn transport(exchange: &Exchange, plan: &Plan<'_>) -> Transport {
     let policy = &plan.route.policy.upstream;
     let live = plan.live.live();
-    let position = plan.live.next(plan.upstream, || exchange.worker.random() as u32);
-    let state = live.upstreams.get(plan.upstream as usize)?;
-    let tried = |address| exchange.tried.iter().any(|t| t.address == address);
-    let address = balance::pick(&state.endpoints.load(), position, tried)?;
     let tls = policy.protocol.is_tls(exchange.client.tls).then_some(plan.route.tls).flatten();
     let tls = tls.and_then(|index| live.client_tls.get(index as usize)).map(Arc::clone);
-    Some((address, Transport { http2: policy.protocol.is_http2(), tls }))
+    Transport { http2: policy.protocol.is_http2(), tls }
 }
 
 /// Notes something of the try that is being made.
@@ -105,6 +102,9 @@ fn note(exchange: &mut Exchange, set: impl FnOnce(&mut Tried)) {
 }
 
 fn note_failure(exchange: &mut Exchange, failure: Failure) {
+    if let Some(request) = &mut exchange.in_flight {
+        request.fail();
+    }
     note(exchange, |tried| {
         tried.status = Some(status_of(failure).as_u16());
         tried.failed_after = Some(tried.began.elapsed());

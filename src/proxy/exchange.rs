@@ -13,6 +13,7 @@ use super::access_log::{Attempt, Format, Record, RequestLine};
 use super::body::Progress;
 use super::client_certificate::Checked;
 use super::connection::{Activity, Client};
+use super::upstream::load::InFlight;
 use super::worker::{LocalLive, Worker};
 use crate::policy::forwarded::Forwarded;
 use crate::policy::headers::X_REQUEST_ID;
@@ -55,6 +56,12 @@ pub struct Exchange {
     pub forwarded: Option<Box<Forwarded>>,
     /// Cookies of our own for the client, added to whatever is answered.
     pub set_cookies: Vec<HeaderValue>,
+    /// The cookie of a session that began with the last try.
+    pub session_cookie: Option<HeaderValue>,
+    /// The try that is being made or answered, where endpoints are chosen by load.
+    pub in_flight: Option<InFlight>,
+    /// The request's head, kept where an error backend may have to be asked.
+    pub error_request: Option<Box<HeaderMap>>,
     head_bytes: u64,
     /// The request's body, as far as it came.
     pub progress: Option<Rc<Progress>>,
@@ -103,6 +110,9 @@ impl Exchange {
             sent_host: None,
             forwarded: None,
             set_cookies: Vec::new(),
+            session_cookie: None,
+            in_flight: None,
+            error_request: None,
             head_bytes: request_head_bytes(request),
             progress: None,
             tunnel: None,

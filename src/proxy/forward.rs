@@ -15,7 +15,9 @@ use tokio::task::spawn_local;
 
 use super::attempt::{attempt, condition, status_of, was_sent};
 use super::body::{BodyFault, Pieces, Progress, ProxyBody, RequestBody, Waiting};
+use super::choose::Token;
 use super::client_certificate;
+use super::error_pages::{self, StandIn};
 use super::exchange::Exchange;
 use super::facts::Facts;
 use super::phases::Stopped;
@@ -23,6 +25,7 @@ use super::respond::{self, Answer};
 use super::timer::within;
 use super::upgrade::Upgrade;
 use super::upstream::Failure;
+use super::upstream::load::InFlight;
 use super::upstream::pool::Lease;
 use super::worker::LocalLive;
 use crate::policy::body::MAX_BUFFERED;
@@ -41,6 +44,8 @@ pub struct Plan<'a> {
     /// `X-Forwarded-Prefix`.
     pub prefix: Option<Vec<u8>>,
     pub upgrade: Option<Upgrade>,
+    pub token: Token,
+    pub stand_in: Option<StandIn>,
 }
 
 /// A request's body as far as it was read, and how the rest comes.
@@ -71,10 +76,36 @@ pub async fn forward(
         Err(fault) => return Err(refused(fault, Some(body))),
     };
     let length = if whole { Some(ready.iter().map(|b| b.len() as u64).sum()) } else { declared };
-    let mut held = Held { ready, rest: (!whole).then_some(body), length };
+    let held = Held { ready, rest: (!whole).then_some(body), length };
     if prepare(exchange, &plan, &mut parts, &held, declared.is_some()).is_none() {
         return Err(Stopped { answer: respond::page(StatusCode::BAD_REQUEST), unread: held.rest });
     }
+    deliver(exchange, plan, &parts, held, &progress).await
+}
+
+/// The same for a request of our own that has no body.
+pub async fn bodiless(
+    exchange: &mut Exchange,
+    plan: Plan<'_>,
+    mut parts: http::request::Parts,
+) -> Result<Answer, Stopped> {
+    let progress = Progress::new(&exchange.worker.timers);
+    let held = Held { ready: VecDeque::new(), rest: None, length: Some(0) };
+    if prepare(exchange, &plan, &mut parts, &held, false).is_none() {
+        return Err(Stopped { answer: respond::page(StatusCode::BAD_REQUEST), unread: None });
+    }
+    deliver(exchange, plan, &parts, held, &progress).await
+}
+
+/// Asks one endpoint after the other, as long as `proxy-next-upstream` allows.
+async fn deliver(
+    exchange: &mut Exchange,
+    plan: Plan<'_>,
+    parts: &http::request::Parts,
+    mut held: Held,
+    progress: &Rc<Progress>,
+) -> Result<Answer, Stopped> {
+    let whole = held.rest.is_none();
     let retry = plan.route.policy.upstream.retry.bounded(endpoints(&plan), MAX_TRIES);
     let began = Instant::now();
     let mut unsent: Option<Box<http::Request<RequestBody>>> = None;
@@ -82,17 +113,21 @@ pub async fn forward(
     for _ in 0..MAX_TRIES {
         let outgoing = match unsent.take() {
             Some(request) => *request,
-            None => build(&parts, &mut held, &plan, &progress),
+            None => build(parts, &mut held, &plan, progress),
         };
         attempts += 1;
-        let missed = match attempt(exchange, &plan, outgoing, &progress).await {
+        let missed = match attempt(exchange, &plan, outgoing, progress).await {
             Ok((response, lease)) => {
                 let condition = RetryPolicy::status_condition(response.status()).filter(|c| retry.on.contains(*c));
                 let failed = condition.map(|condition| Failed { condition, sent: true, replayable: whole });
                 if failed.is_some_and(|f| retry.again(f, &parts.method, attempts, began.elapsed())) {
+                    exchange.in_flight.iter_mut().for_each(InFlight::fail);
                     continue;
                 }
-                return Ok(answer(exchange, plan, response, lease, &parts.method));
+                if error_pages::intercepts(plan.route, &response) {
+                    return Err(error_pages::give_up(exchange, &plan, response, lease));
+                }
+                return Ok(answer(exchange, plan, response, lease, (&parts.method, progress)));
             }
             Err(missed) => missed,
         };
@@ -109,7 +144,7 @@ pub async fn forward(
         let replayable = whole || missed.unsent.is_some();
         let failed = Failed { condition, sent: was_sent(failure), replayable };
         if !retry.again(failed, &parts.method, attempts, began.elapsed()) {
-            return Err(gave_up(failure, &progress));
+            return Err(gave_up(failure, progress));
         }
         unsent = missed.unsent;
     }
@@ -202,6 +237,10 @@ fn prepare(
         }
         None => exchange.forwarded_host().map(headers::trimmed),
     };
+    let host = match plan.stand_in {
+        Some(StandIn::ErrorPage(_)) => exchange.forwarded_host().cloned(),
+        Some(StandIn::Unavailable) | None => host,
+    };
     let client = headers::Client {
         address: exchange.remote_value(),
         forwarded_for: exchange.forwarded_for(),
@@ -227,6 +266,9 @@ fn prepare(
     }
     if let Some(prefix) = plan.prefix.as_ref().and_then(|p| HeaderValue::from_bytes(p).ok()) {
         parts.headers.insert(headers::X_FORWARDED_PREFIX, prefix);
+    }
+    if let Some(stand_in) = plan.stand_in {
+        stand_in.tell(exchange, plan.route, &mut parts.headers);
     }
     match policy.connection {
         Some(ConnectionHeader::Close) => {
@@ -294,7 +336,7 @@ fn answer(
     plan: Plan<'_>,
     mut response: Response<Incoming>,
     lease: Lease,
-    method: &Method,
+    (method, progress): (&Method, &Rc<Progress>),
 ) -> Answer {
     let read = plan.route.policy.upstream.timeouts.read;
     let granted = response.headers().get(header::UPGRADE).cloned();
@@ -314,8 +356,7 @@ fn answer(
     let (mut head, incoming) = response.into_parts();
     set_length(&mut head.headers, head.status, method, &incoming);
     let timers = &exchange.worker.timers;
-    let progress = exchange.progress.clone().unwrap_or_else(|| Progress::new(timers));
-    let body = ProxyBody::upstream(incoming, lease, progress, read, timers);
+    let body = ProxyBody::upstream(incoming, lease, Rc::clone(progress), read, timers);
     let mut answer = Response::new(body);
     *answer.status_mut() = head.status;
     *answer.headers_mut() = head.headers;

@@ -15,8 +15,9 @@ use super::live::{Changes, Endpoints, Live, UpstreamState};
 use super::tls::configs::Configs;
 use super::upstream::tls::ClientTls;
 use super::worker;
+use crate::policy::balance::Prepared;
 use crate::policy::upstream::UpstreamTls;
-use crate::table::{DnsName, Endpoint, EndpointSet, RoutingTable, UpstreamKey};
+use crate::table::{DnsName, Endpoint, EndpointSet, RoutingTable, Upstream, UpstreamKey};
 use crate::telemetry::{RouteLabels, Telemetry};
 
 /// What does not change while the proxy runs.
@@ -94,11 +95,8 @@ impl Handle {
     /// Endpoints of a DNS name stay as they are until [`Self::set_resolved`] brings new ones.
     pub fn install(&self, table: RoutingTable, endpoints: &BTreeMap<UpstreamKey, EndpointSet>) -> Arc<Live> {
         let mut installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
-        let upstreams: Vec<_> = table
-            .upstreams
-            .iter()
-            .map(|upstream| installed.upstream(&upstream.key, endpoints.get(&upstream.key)))
-            .collect();
+        let upstreams: Vec<_> =
+            table.upstreams.iter().map(|upstream| installed.upstream(upstream, endpoints.get(&upstream.key))).collect();
         let client_tls: Vec<_> = table.upstream_tls.iter().map(|tls| installed.tls(tls)).collect();
         let handshakes = installed.server_tls.of_table(&table);
         let metrics = self.register_routes(&table);
@@ -150,8 +148,8 @@ impl Handle {
     }
 
     fn swap(&self, state: &UpstreamState, endpoints: Vec<Endpoint>) {
-        if **state.endpoints.load() != endpoints {
-            state.endpoints.store(Arc::new(endpoints));
+        if state.endpoints.load().list != endpoints {
+            state.endpoints.store(endpoints);
             self.telemetry.controller.endpoints_swapped();
         }
     }
@@ -194,7 +192,7 @@ impl Handle {
     pub fn table_text(&self) -> String {
         let live = self.live();
         let fixed = |state: &Arc<UpstreamState>| {
-            let list: Arc<[Endpoint]> = state.endpoints.load().as_slice().into();
+            let list: Arc<[Endpoint]> = state.endpoints.load().list.as_slice().into();
             (state.key.clone(), EndpointSet::Fixed(list))
         };
         crate::table::text::render(&live.table, &live.upstreams.iter().map(fixed).collect())
@@ -204,18 +202,22 @@ impl Handle {
 impl Installed {
     /// The state of an upstream, kept while its endpoints have the same kind of source: addresses that another source
     /// gave may be someone else's by now.
-    fn upstream(&self, key: &UpstreamKey, set: Option<&EndpointSet>) -> Arc<UpstreamState> {
+    fn upstream(&self, upstream: &Upstream, set: Option<&EndpointSet>) -> Arc<UpstreamState> {
         let (name, list) = match set {
             Some(EndpointSet::Fixed(list)) => (None, list.to_vec()),
             Some(EndpointSet::Dns(name)) => (Some(name.clone()), Vec::new()),
             None => (None, Vec::new()),
         };
-        let Some(state) = self.upstreams.get(key).filter(|state| state.name == name) else {
-            let endpoints = Endpoints::new(list, &self.changes);
-            return Arc::new(UpstreamState { key: key.clone(), name, endpoints });
+        let prepared = upstream.balance.as_ref().map_or_else(Prepared::default, |balance| balance.prepared());
+        let known = self.upstreams.get(&upstream.key).filter(|state| state.name == name);
+        let Some(state) = known.filter(|state| *state.endpoints.prepared() == prepared) else {
+            // A name's addresses hold until they are asked for again.
+            let list = known.filter(|_| name.is_some()).map_or(list, |state| state.endpoints.load().list.clone());
+            let endpoints = Endpoints::new(list, prepared, &self.changes);
+            return Arc::new(UpstreamState { key: upstream.key.clone(), name, endpoints });
         };
-        if name.is_none() && **state.endpoints.load() != list {
-            state.endpoints.store(Arc::new(list));
+        if name.is_none() && state.endpoints.load().list != list {
+            state.endpoints.store(list);
         }
         Arc::clone(state)
     }

@@ -7,6 +7,9 @@ use tokio::sync::watch;
 
 use super::tls::configs::Handshakes;
 use super::upstream::tls::ClientTls;
+use crate::policy::affinity::opaque;
+use crate::policy::balance::Prepared;
+use crate::policy::ring::Ring;
 use crate::table::{DnsName, Endpoint, RoutingTable, UpstreamKey};
 use crate::telemetry::RouteMetricsId;
 
@@ -23,25 +26,63 @@ pub struct UpstreamState {
 /// none any more: ports of TCP and UDP services open and close with that.
 #[derive(Debug)]
 pub struct Endpoints {
-    list: ArcSwap<Vec<Endpoint>>,
+    list: ArcSwap<Peers>,
+    prepared: Prepared,
     changes: Changes,
+}
+
+/// A list of endpoints with what was worked out of it.
+#[derive(Debug, Default)]
+pub struct Peers {
+    pub list: Vec<Endpoint>,
+    pub ring: Option<Ring>,
+    /// An opaque name for each of the list, where clients hold endpoints by name.
+    pub names: Option<Vec<Box<str>>>,
+}
+
+impl std::ops::Deref for Peers {
+    type Target = [Endpoint];
+
+    fn deref(&self) -> &[Endpoint] {
+        &self.list
+    }
+}
+
+impl Peers {
+    fn new(list: Vec<Endpoint>, prepared: &Prepared) -> Self {
+        let addresses = list.iter().map(|endpoint| endpoint.address);
+        match prepared {
+            Prepared::Nothing => Self { list, ..Self::default() },
+            Prepared::Ring => Self { ring: Some(Ring::new(addresses)), list, ..Self::default() },
+            Prepared::Names(salt) => {
+                let names = addresses.map(|address| opaque(&format!("{salt}{address}")).into()).collect();
+                Self { names: Some(names), list, ..Self::default() }
+            }
+        }
+    }
 }
 
 /// Wakes who follows the ports that are to be open.
 pub type Changes = watch::Sender<()>;
 
 impl Endpoints {
-    pub fn new(list: Vec<Endpoint>, changes: &Changes) -> Self {
-        Self { list: ArcSwap::from_pointee(list), changes: changes.clone() }
+    pub fn new(list: Vec<Endpoint>, prepared: Prepared, changes: &Changes) -> Self {
+        let list = ArcSwap::from_pointee(Peers::new(list, &prepared));
+        Self { list, prepared, changes: changes.clone() }
     }
 
-    pub fn load(&self) -> Guard<Arc<Vec<Endpoint>>> {
+    pub fn load(&self) -> Guard<Arc<Peers>> {
         self.list.load()
     }
 
-    pub fn store(&self, list: Arc<Vec<Endpoint>>) {
+    pub fn prepared(&self) -> &Prepared {
+        &self.prepared
+    }
+
+    pub fn store(&self, list: Vec<Endpoint>) {
         let is_empty = list.is_empty();
-        if self.list.swap(list).is_empty() != is_empty {
+        let peers = Arc::new(Peers::new(list, &self.prepared));
+        if self.list.swap(peers).is_empty() != is_empty {
             self.changes.send_replace(());
         }
     }

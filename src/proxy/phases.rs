@@ -12,12 +12,13 @@ use tokio::task::spawn_local;
 
 use super::body::ProxyBody;
 use super::connection::{Activity, Client};
+use super::error_pages::{self, StandIn};
 use super::exchange::Exchange;
 use super::head::{RequestedHost, check_framing, check_method, requested_host, sent_target};
 use super::respond::{self, Answer};
 use super::timer::within;
 use super::worker::{LocalLive, Worker};
-use super::{client_certificate, forward, identity, upgrade};
+use super::{choose, client_certificate, forward, identity, upgrade};
 use crate::base::path;
 use crate::policy::RoutePolicy;
 use crate::policy::body::too_large;
@@ -64,8 +65,10 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
     let expects = request.headers().contains_key(header::EXPECT);
     let mut answer = match run(&mut exchange, &live, request).await {
         Ok(answer) => answer,
-        Err(Stopped { mut answer, unread }) => {
-            if CLOSING.contains(&answer.status()) && version < Version::HTTP_2 {
+        Err(Stopped { answer, unread }) => {
+            let closes = CLOSING.contains(&answer.status()) && version < Version::HTTP_2;
+            let mut answer = error_pages::replace(&mut exchange, &live, answer).await;
+            if closes {
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             // A client that was not asked to continue sends nothing that must be read.
@@ -79,6 +82,7 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
     if let (true, false, Some(hsts)) = (client.tls, exchange.is_by_server, &global.hsts) {
         answer.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
+    exchange.set_cookies.extend(exchange.session_cookie.take());
     for cookie in exchange.set_cookies.drain(..) {
         answer.headers_mut().append(header::SET_COOKIE, cookie);
     }
@@ -166,6 +170,9 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     exchange.route = Some(index);
     let Some(route) = table.route(index) else { return Err(Stopped::page(StatusCode::NOT_FOUND, request)) };
     let policy = &*route.policy;
+    if policy.error_pages.is_some() {
+        exchange.error_request = Some(Box::new(request.headers().clone()));
+    }
     if too_large(policy.body_limit, request.body().size_hint().exact()) {
         return Err(Stopped::page(StatusCode::PAYLOAD_TOO_LARGE, request));
     }
@@ -204,17 +211,22 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
         return Err(Stopped::page(StatusCode::NOT_FOUND, request));
     };
     let empty = live.live().upstreams.get(upstream as usize).is_none_or(|u| u.endpoints.load().is_empty());
-    if empty {
+    let stand_in = if empty { error_pages::stand_in(live, route) } else { None };
+    if empty && stand_in.is_none() {
         let default = table.upstream(upstream).is_some_and(|u| u.is_default_backend);
         let status = if default { StatusCode::NOT_FOUND } else { StatusCode::SERVICE_UNAVAILABLE };
         return Err(Stopped::page(status, request));
     }
 
     // CONTENT: a canary in place of the location's upstream, then an endpoint of it
-    exchange.alternative = alternative(&exchange.worker, live, upstream, request.headers());
-    let upstream = exchange.alternative.unwrap_or(upstream);
+    if stand_in.is_none() {
+        exchange.alternative = alternative(&exchange.worker, live, upstream, request.headers());
+    }
+    let upstream = stand_in.or(exchange.alternative).unwrap_or(upstream);
+    let stand_in = stand_in.map(|_| StandIn::Unavailable);
     let upgrade = upgrade::asked(&mut request);
-    let plan = forward::Plan { live, route, upstream, target, prefix, upgrade };
+    let token = choose::token(exchange, live, upstream, request.headers());
+    let plan = forward::Plan { live, route, upstream, target, prefix, upgrade, token, stand_in };
     forward::forward(exchange, plan, request).await
 }
 
@@ -225,7 +237,14 @@ fn alternative(worker: &Worker, live: &LocalLive, main: Index, headers: &HeaderM
     if state.endpoints.load().is_empty() {
         return None;
     }
-    let side = alternative.canary.decide(headers, worker.random());
+    // Sessions stay on their side, whatever the canary's rules say.
+    if choose::has_session(live, main, headers) {
+        return None;
+    }
+    let side = match choose::has_session(live, alternative.upstream, headers) {
+        true => Side::Alternative,
+        false => alternative.canary.decide(headers, worker.random()),
+    };
     (side == Side::Alternative).then_some(alternative.upstream)
 }
 

@@ -19,6 +19,7 @@ use super::l4;
 use super::listener::Sockets;
 use super::live::Live;
 use super::timer::{TICK, Timers};
+use super::upstream::load::Loads;
 use super::upstream::pool::Pools;
 use crate::base::clock::ClockText;
 use crate::table::{Index, RoutingTable};
@@ -72,6 +73,7 @@ pub struct Worker {
     pub handle: Arc<Handle>,
     pub timers: Rc<Timers>,
     pub pools: Pools,
+    pub loads: Loads,
     pub counters: Arc<ConnectionCounters>,
     pub metrics: WorkerMetrics,
     pub log: WorkerLog,
@@ -92,6 +94,7 @@ impl Worker {
         let seed = getrandom::u64().unwrap_or(0x9e37_79b9_7f4a_7c15);
         Rc::new(Self {
             pools: Pools::new(Rc::clone(&timers)),
+            loads: Loads::default(),
             counters: handle.telemetry.process.worker(),
             metrics: handle.telemetry.requests.worker(),
             log: handle.access_log.worker(),
@@ -215,6 +218,7 @@ async fn tick(worker: Rc<Worker>) {
         worker.clock.borrow_mut().set(SystemTime::now());
         if number % POOL_TICKS == 0 {
             worker.pools.expire();
+            worker.loads.expire(worker.timers.now());
         }
         worker.log.flush();
     }

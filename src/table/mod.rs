@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::policy::RoutePolicy;
+use crate::policy::balance::Balance;
 use crate::policy::canary::Canary;
 use crate::policy::client_certificate::ClientAuth;
 use crate::policy::global::GlobalPolicy;
@@ -59,6 +60,9 @@ pub struct Route {
     pub is_default_backend: bool,
     /// Where TLS towards the upstream is configured: an index into [`RoutingTable::upstream_tls`].
     pub tls: Option<Index>,
+    /// The upstream of `default-backend`: it stands in for a target without endpoints, and answers the location's own
+    /// `custom-http-errors`.
+    pub default_backend: Option<Index>,
 }
 
 /// A server: its name, what holds for the whole host, and its paths.
@@ -119,6 +123,8 @@ pub struct Upstream {
     pub is_default_backend: bool,
     /// Its canary, if it has one.
     pub alternative: Option<Alternative>,
+    /// How its endpoints are chosen; `None` is round robin.
+    pub balance: Option<Arc<Balance>>,
 }
 
 /// An upstream that takes a share of another's requests, wherever that is used (contract §16).
@@ -141,6 +147,8 @@ pub struct RoutingTable {
     pub streams: Vec<StreamListener>,
     /// Hosts, lower-case, whose TLS is not ended here, and where its bytes go.
     pub passthrough: BTreeMap<Box<str>, Index>,
+    /// The upstream of `--default-backend-service`.
+    pub default_backend: Option<Index>,
     pub global: GlobalPolicy,
 }
 

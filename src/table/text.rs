@@ -1,5 +1,7 @@
 //! The text form of a table: a few lines a route, defaults left out. Tests, the admin page and people read it.
 
+mod balance;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -49,6 +51,9 @@ pub fn render(table: &RoutingTable, endpoints: &BTreeMap<UpstreamKey, EndpointSe
                 let _ = write!(out, " dns {name}:{port}");
             }
             _ => out.push_str(" (no endpoints)"),
+        }
+        if let Some(balance) = &upstream.balance {
+            self::balance::balance(&mut out, balance);
         }
         out.push('\n');
         if let Some(alternative) = &upstream.alternative {
@@ -160,6 +165,9 @@ fn line(out: &mut String, table: &RoutingTable, pattern: &str, route: &Route) {
         };
         let _ = write!(details, " tls[{verify}{client}{name}{send}{versions} ]");
     }
+    if let Some(upstream) = route.default_backend.and_then(|index| table.upstream(index)) {
+        let _ = write!(details, " default-backend={}", name(upstream));
+    }
     if !details.is_empty() {
         let _ = writeln!(out, "   {details}");
     }
@@ -193,6 +201,12 @@ fn policy(out: &mut String, policy: &RoutePolicy) {
     }
     if policy.relative_redirects {
         out.push_str(" relative-redirects");
+    }
+    if policy.session_cookie {
+        out.push_str(" session-cookie");
+    }
+    if let Some(pages) = &policy.error_pages {
+        balance::errors(out, pages);
     }
     if !policy.access_log {
         out.push_str(" access-log=off");

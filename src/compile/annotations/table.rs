@@ -10,7 +10,12 @@ use super::value::{
     HeaderText, HeaderToken, HttpVersion, NextUpstream, OnOff, RewriteTarget, Seconds, ServerAliases, ServerName, Size,
     TlsVersions,
 };
+use super::values_balance::{
+    AffinityMode, CanaryBehavior, CookieAffinity, CookieDomain, CookiePath, ErrorCodes, HashText, LoadBalance,
+    ServiceName, SignedSeconds,
+};
 use super::values_tls::{AuthoritySecret, MatchSubject};
+use crate::policy::affinity::SameSite;
 use crate::policy::client_certificate::{ErrorPage, Verify};
 use crate::snapshot::ObjectKey;
 
@@ -56,11 +61,11 @@ settings! {
         "server-alias" { server_alias: ServerAliases } [Server High Reject] = ""
             Partial("nginx's names mail.* and .example.com are not in this version yet");
         /// Service that answers custom-http-errors, and stands in for a Service without endpoints.
-        "default-backend" { "a Service of the same namespace" } [Location Low Reject] = "" Ignored(LATER);
+        "default-backend" { default_backend: ServiceName } [Location Low Reject] = "" Full;
         /// Replaces upstream responses of these statuses by the answer of the error backend.
-        "custom-http-errors" { "a comma list of 4xx and 5xx" } [Location Low Reject] = "" Ignored(LATER);
+        "custom-http-errors" { custom_http_errors: ErrorCodes } [Location Low Reject] = "" Full;
         /// Lets upstream errors through although custom-http-errors is set.
-        "disable-proxy-intercept-errors" { "true or false" } [Location Low Default] = "false" Ignored(LATER);
+        "disable-proxy-intercept-errors" { disable_proxy_intercept_errors: bool } [Location Low Default] = "false" Full;
         /// ConfigMap with headers for every response.
         "custom-headers" { "namespace/name" } [Location Medium Deny] = "" Ignored(LATER);
     }
@@ -89,14 +94,13 @@ settings! {
         /// Limit of attempts, the first included; 0 is none.
         "proxy-next-upstream-tries" { proxy_next_upstream_tries: u32 } [Location Low Default] = "3" Full;
         /// How endpoints are chosen.
-        "load-balance" { "round_robin, ewma, chash, chashsubset, sticky_balanced or sticky_persistent" }
-            [Upstream Low Reject] = "round_robin" Ignored(LATER);
+        "load-balance" { load_balance: LoadBalance } [Upstream Low Reject] = "round_robin" Full;
         /// Chooses the endpoint by a consistent hash of this text.
-        "upstream-hash-by" { "text with nginx variables" } [Upstream High Reject] = "" Ignored(LATER);
+        "upstream-hash-by" { upstream_hash_by: HashText } [Upstream High Reject] = "" Full;
         /// Hashes to a subset of endpoints.
-        "upstream-hash-by-subset" { "true or false" } [Upstream Low Reject] = "false" Ignored(LATER);
+        "upstream-hash-by-subset" { upstream_hash_by_subset: bool } [Upstream Low Reject] = "false" Full;
         /// Size of the subset.
-        "upstream-hash-by-subset-size" { "a whole number" } [Upstream Low Reject] = "3" Ignored(LATER);
+        "upstream-hash-by-subset-size" { upstream_hash_by_subset_size: u32 } [Upstream Low Reject] = "3" Full;
     }
     "Bodies, buffers and upstream responses" {
         /// Largest request body; 0 is no limit.
@@ -269,30 +273,31 @@ settings! {
     }
     "Session affinity" {
         /// Keeps a client on one endpoint.
-        "affinity" { "cookie" } [Upstream Low Default] = "" Ignored(LATER);
+        "affinity" { affinity: CookieAffinity } [Upstream Low Default] = "" Full;
         /// What the cookie names: a place on the hash ring, or an endpoint.
-        "affinity-mode" { "balanced or persistent" } [Upstream Medium Default] = "balanced" Ignored(LATER);
+        "affinity-mode" { affinity_mode: AffinityMode } [Upstream Medium Default] = "balanced" Full;
         /// Whether the cookie also keeps a client on its side of a canary.
-        "affinity-canary-behavior" { "sticky or legacy" } [Upstream Low Default] = "sticky" Ignored(LATER);
+        "affinity-canary-behavior" { affinity_canary_behavior: CanaryBehavior } [Upstream Low Default] = "sticky" Full;
         /// Name of the cookie.
-        "session-cookie-name" { "a cookie name" } [Upstream Medium Default] = "INGRESSCOOKIE" Ignored(LATER);
+        "session-cookie-name" { session_cookie_name: CookieName } [Upstream Medium Default] = "INGRESSCOOKIE" Full;
         /// Path of the cookie.
-        "session-cookie-path" { "a path" } [Upstream Medium Default] = "the Ingress path" Ignored(LATER);
+        "session-cookie-path" { session_cookie_path: CookiePath } [Upstream Medium Default] = "the Ingress path" Full;
         /// Domain of the cookie.
-        "session-cookie-domain" { "a domain" } [Upstream Medium Default] = "" Ignored(LATER);
+        "session-cookie-domain" { session_cookie_domain: CookieDomain } [Upstream Medium Default] = "" Full;
         /// Expires of the cookie.
-        "session-cookie-expires" { "a whole number of seconds" } [Upstream Medium Default] = "" Ignored(LATER);
+        "session-cookie-expires" { session_cookie_expires: SignedSeconds } [Upstream Medium Default] = "" Full;
         /// Max-Age of the cookie.
-        "session-cookie-max-age" { "a whole number of seconds" } [Upstream Medium Default] = "" Ignored(LATER);
+        "session-cookie-max-age" { session_cookie_max_age: SignedSeconds } [Upstream Medium Default] = "" Full;
         /// SameSite of the cookie.
-        "session-cookie-samesite" { "None, Lax or Strict" } [Upstream Low Default] = "" Ignored(LATER);
+        "session-cookie-samesite" { session_cookie_samesite: SameSite } [Upstream Low Default] = "" Full;
         /// Adds Secure to the cookie on plain http too.
-        "session-cookie-secure" { "true or false" } [Upstream Low Default] = "" Ignored(LATER);
+        "session-cookie-secure" { session_cookie_secure: bool } [Upstream Low Default] = "" Full;
         /// Sends a new cookie when another endpoint answered.
-        "session-cookie-change-on-failure" { "true or false" } [Upstream Low Default] = "false" Ignored(LATER);
+        "session-cookie-change-on-failure" { session_cookie_change_on_failure: bool }
+            [Upstream Low Default] = "false" Full;
         /// Leaves SameSite=None out for browsers of 2019 and before.
-        "session-cookie-conditional-samesite-none" { "true or false" }
-            [Upstream Low Default] = "false" Ignored("for browsers that are no longer in use");
+        "session-cookie-conditional-samesite-none" { session_cookie_conditional_samesite_none: bool }
+            [Upstream Low Default] = "false" Full;
     }
     "TLS from the client" {
         /// Forwards TLS connections for the host unopened.

@@ -70,6 +70,11 @@ fn is_basic_or_blank(c: char) -> bool {
     is_basic(c) || c == ' '
 }
 
+/// The characters of a URL with a query.
+pub(super) fn is_url(c: char) -> bool {
+    is_basic(c) || ",?&=".contains(c)
+}
+
 fn is_path_with_capture(c: char) -> bool {
     is_basic(c) || c == '$'
 }

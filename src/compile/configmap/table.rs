@@ -8,6 +8,7 @@ use crate::compile::annotations::row::settings;
 use crate::compile::annotations::value::{
     CommaList, HeaderToken, HttpVersion, NextUpstream, NginxTime, OnOff, RedirectCode, Seconds, Size,
 };
+use crate::compile::annotations::values_balance::{ErrorCodes, HashText, LoadBalance};
 use crate::compile::annotations::values_identity::{Addresses, GoTime, HeaderBuffers, Networks, Processes};
 use crate::policy::stream_log::StreamFormat;
 
@@ -106,13 +107,13 @@ settings! {
         /// Default of service-upstream.
         "service-upstream" { service_upstream: bool } = "false" Full;
         /// Default of load-balance.
-        "load-balance" { "text" } = "round_robin" Ignored(LATER);
+        "load-balance" { load_balance: LoadBalance } = "round_robin" Full;
         /// Default of upstream-hash-by.
-        "upstream-hash-by" { "text" } = "" Ignored(LATER);
+        "upstream-hash-by" { upstream_hash_by: HashText } = "" Full;
         /// Default of upstream-hash-by-subset.
-        "upstream-hash-by-subset" { "true or false" } = "false" Ignored(LATER);
+        "upstream-hash-by-subset" { upstream_hash_by_subset: bool } = "false" Full;
         /// Default of upstream-hash-by-subset-size.
-        "upstream-hash-by-subset-size" { "text" } = "0" Ignored(LATER);
+        "upstream-hash-by-subset-size" { upstream_hash_by_subset_size: u32 } = "0" Full;
         /// Buffer of a gRPC response, in KB.
         "grpc-buffer-size-kb" { "a whole number" } = "0" Ignored("there are no such buffers here");
     }
@@ -278,9 +279,9 @@ settings! {
     }
     "Errors" {
         /// Default of custom-http-errors.
-        "custom-http-errors" { "a comma list of numbers" } = "" Ignored(LATER);
+        "custom-http-errors" { custom_http_errors: ErrorCodes } = "" Full;
         /// Default of disable-proxy-intercept-errors.
-        "disable-proxy-intercept-errors" { "true or false" } = "false" Ignored(LATER);
+        "disable-proxy-intercept-errors" { disable_proxy_intercept_errors: bool } = "false" Full;
     }
     "What Ingresses may do" {
         /// Admits only plain paths for Exact and Prefix: `^/[A-Za-z0-9._/-]*$`.

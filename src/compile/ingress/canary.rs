@@ -126,6 +126,9 @@ impl Merge<'_, '_> {
             return self.tell(one, Severity::Warning, key, message);
         }
         let Target::Upstream(index) = self.upstreams.add(service, one.index, self.owned).target else { return };
+        if one.item.annotations().affinity_canary_behavior.is_none_or(|behavior| !behavior.0) {
+            self.upstreams.follow(index, main);
+        }
         let (owner, canary) = self.decided.entry(index).or_insert_with(|| (one.index, Arc::clone(&one.canary)));
         let (owner, canary) = (*owner, Arc::clone(canary));
         if owner != one.index && canary != one.canary {

@@ -190,6 +190,7 @@ impl<'a> Routes<'a> {
             target: location.target,
             is_default_backend: location.owner.is_none(),
             tls,
+            default_backend: location.stand_in,
         });
         index
     }

@@ -3,6 +3,7 @@
 //! The order of everything is the order of the owned Ingresses (contract §2.1): the first one wins a location, a
 //! certificate, an alias, an upstream's settings.
 
+mod balance;
 mod canary;
 mod class;
 mod client_certificates;
@@ -70,7 +71,11 @@ impl Owned {
 /// Compiles all owned Ingresses of the snapshot.
 pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output {
     let owned = owned(input, memo, report);
+    for item in &owned {
+        balance::tell(input, item, report);
+    }
     let mut upstreams = upstreams::Upstreams::new(input);
+    let default_backend = upstreams.default_index();
     let mut servers = servers::collect(&owned, &mut upstreams, report);
     canary::merge(input, &owned, &mut servers, &mut upstreams, report);
     let passthrough = passthrough::select(input, &owned, &mut servers, report);
@@ -91,6 +96,7 @@ pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output
         certificates: certificates.table,
         streams: Vec::new(),
         passthrough,
+        default_backend,
         global: input.settings.main.global.clone(),
     };
     Output { table, endpoints, sources }

@@ -1,5 +1,7 @@
 //! The policy of one location: its Ingress's annotation, else the ConfigMap's key, else the built-in default.
 
+mod error_pages;
+
 use std::sync::Arc;
 
 use super::servers::Location;
@@ -66,6 +68,8 @@ pub fn resolve(
             response_head_limit: a.proxy_buffer_size.map_or(settings.response_head_limit, |size| size.clamped()),
             tls: tls.or_else(|| plain_tls(protocol)).map(Arc::new),
         },
+        session_cookie: a.affinity.is_some() && !location.is_default && !location.is_catch_all,
+        error_pages: error_pages::resolve(a, settings, protocol),
         access_log: a.enable_access_log.unwrap_or(true),
         denied,
     }
@@ -83,6 +87,7 @@ fn default_server(settings: &Settings) -> RoutePolicy {
             response_head_limit: settings.response_head_limit,
             ..UpstreamPolicy::default()
         },
+        error_pages: error_pages::resolve(&none, settings, Protocol::Http),
         access_log: settings.global.access_log.default_backend,
         denied: settings.denied.clone(),
         ..RoutePolicy::default()

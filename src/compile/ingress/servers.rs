@@ -8,7 +8,7 @@ use super::upstreams::{Backend, Upstreams};
 use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::report::Report;
 use crate::snapshot::{HttpIngressPath, IngressBackend, IngressRule, PathType};
-use crate::table::Target;
+use crate::table::{Index, Target};
 
 /// The name of the default server.
 pub const DEFAULT_SERVER: &str = "_";
@@ -28,6 +28,8 @@ pub struct Location<'a> {
     pub is_catch_all: bool,
     /// Its upstream's endpoints end the TLS of a host that is passed through.
     pub speaks_tls: bool,
+    /// The upstream of `default-backend`.
+    pub stand_in: Option<Index>,
 }
 
 impl Location<'_> {
@@ -71,24 +73,27 @@ pub fn collect<'a>(owned: &'a [Owned], upstreams: &mut Upstreams<'_>, report: &m
         is_default: true,
         is_catch_all: false,
         speaks_tls: false,
+        stand_in: None,
     };
     let mut servers = Servers::new();
     servers.insert(DEFAULT_SERVER.to_owned(), Server::new(root(None, default.clone())));
     for (index, item) in owned.iter().enumerate().filter(|(_, item)| !item.is_canary()) {
         let own_default = default_backend(item, index, owned, upstreams);
+        let stand_in = upstreams.stand_in(index, owned);
         if let (Some(own), true) = (&own_default, item.ingress.spec.rules.is_empty()) {
-            catch_all(&mut servers, own, (index, owned), report);
+            catch_all(&mut servers, own, stand_in, (index, owned), report);
         }
         for (number, rule) in item.ingress.spec.rules.iter().enumerate() {
             let Some(host) = rule_host(rule, number, item, report) else { continue };
             let server = servers.entry(host).or_insert_with(|| {
-                Server::new(root(Some(index), own_default.clone().unwrap_or_else(|| default.clone())))
+                let root = root(Some(index), own_default.clone().unwrap_or_else(|| default.clone()));
+                Server::new(Location { stand_in: stand_in.filter(|_| own_default.is_some()), ..root })
             });
             if server.owners.last() != Some(&index) {
                 server.owners.push(index);
                 server.denied = server.denied.take().or_else(|| item.denies_hosts.clone());
             }
-            add_paths(server, rule, number, (index, owned), upstreams, report);
+            add_paths(server, rule, number, (index, owned), stand_in, upstreams, report);
         }
     }
     servers
@@ -101,7 +106,13 @@ fn default_backend(item: &Owned, owner: usize, owned: &[Owned], upstreams: &mut 
 
 /// An Ingress with a default backend and no rules takes the default server's root; the first one wins (§2.5). It also
 /// wins over any rule, because ingress-nginx places catch-alls before it looks at rules.
-fn catch_all(servers: &mut Servers<'_>, own: &Backend, (index, owned): (usize, &[Owned]), report: &mut Report) {
+fn catch_all(
+    servers: &mut Servers<'_>,
+    own: &Backend,
+    stand_in: Option<Index>,
+    (index, owned): (usize, &[Owned]),
+    report: &mut Report,
+) {
     let Some(item) = owned.get(index) else { return };
     let Some(root) = servers.get_mut(DEFAULT_SERVER).and_then(|s| s.locations.first_mut()) else { return };
     if root.is_catch_all {
@@ -114,8 +125,8 @@ fn catch_all(servers: &mut Servers<'_>, own: &Backend, (index, owned): (usize, &
         conflict(rule, Some(item), "", root.path, "spec.rules".to_owned(), report);
     }
     let Backend { target, service, port } = own.clone();
-    *root =
-        Location { owner: Some(index), target, service, port, is_default: false, is_catch_all: true, ..root.clone() };
+    let owner = Some(index);
+    *root = Location { owner, target, service, port, is_default: false, is_catch_all: true, stand_in, ..root.clone() };
 }
 
 /// The lower-case host of a rule, [`DEFAULT_SERVER`] for none, or `None` when it is no host.
@@ -142,6 +153,7 @@ fn add_paths<'a>(
     rule: &'a IngressRule,
     number: usize,
     (index, owned): (usize, &'a [Owned]),
+    stand_in: Option<Index>,
     upstreams: &mut Upstreams<'_>,
     report: &mut Report,
 ) {
@@ -161,6 +173,7 @@ fn add_paths<'a>(
             continue;
         }
         let Backend { target, service, port } = upstreams.add(service, index, owned);
+        upstreams.meet(target, item);
         let location = Location {
             path: text,
             exact,
@@ -171,6 +184,7 @@ fn add_paths<'a>(
             is_default: false,
             is_catch_all: false,
             speaks_tls: false,
+            stand_in,
         };
         server.put(location);
     }

@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::balance::Draft;
 use super::servers::DEFAULT_SERVER;
 use super::{Input, Owned};
 use crate::compile::endpoints::{Endpoints, Owner, Plan, PortLookup, SliceIndex, Source};
 use crate::compile::intern::Interner;
-use crate::snapshot::{IngressServiceBackend, ObjectKey};
+use crate::snapshot::{IngressServiceBackend, ObjectKey, ServiceBackendPort};
 use crate::table::{Alternative, Index, Target, Upstream, UpstreamKey};
 
 /// Where a location's requests go, with the Service and port as text.
@@ -34,6 +35,8 @@ pub struct Upstreams<'a> {
     index: HashMap<UpstreamKey, Index>,
     /// In step with `list`.
     sources: Vec<Source>,
+    /// In step with `list`.
+    drafts: Vec<Draft>,
     default: Target,
 }
 
@@ -45,6 +48,7 @@ impl<'a> Upstreams<'a> {
             list: Vec::new(),
             index: HashMap::default(),
             sources: Vec::new(),
+            drafts: Vec::new(),
             default: Target::NotFound,
         };
         if let Some(key) = &input.options.default_backend {
@@ -56,6 +60,48 @@ impl<'a> Upstreams<'a> {
     /// Where requests go that no rule has: `--default-backend-service`, else the built-in 404.
     pub fn default_target(&self) -> Target {
         self.default
+    }
+
+    pub fn default_index(&self) -> Option<Index> {
+        match self.default {
+            Target::Upstream(index) => Some(index),
+            Target::NotFound => None,
+        }
+    }
+
+    /// The upstream of an Ingress's `default-backend`: the first port of the Service, if there is one.
+    pub fn stand_in(&mut self, owner: usize, owned: &[Owned]) -> Option<Index> {
+        let item = owned.get(owner)?;
+        let name: Arc<str> = item.annotations().default_backend.as_ref()?.0.as_str().into();
+        let service = ObjectKey { namespace: item.key.namespace.clone(), name: name.clone() };
+        let port = self.input.snapshot.services.get(&service)?.spec.ports.first()?.port;
+        let backend = IngressServiceBackend { name, port: ServiceBackendPort { number: Some(port), name: None } };
+        let key = self.key(&backend, item.key.namespace.clone());
+        let known = self.index.contains_key(&key);
+        let Target::Upstream(index) = self.add(&backend, owner, owned).target else { return None };
+        if let (false, Some(source)) = (known, self.sources.get_mut(index as usize)) {
+            source.owner = Some(Owner::StandIn(Arc::clone(&item.ingress)));
+        }
+        Some(index)
+    }
+
+    /// A rule of this Ingress leads there.
+    pub fn meet(&mut self, target: Target, item: &Owned) {
+        let a = item.annotations();
+        if let (Target::Upstream(index), true) = (target, a.affinity.is_some() || a.affinity_mode.is_some())
+            && let Some(draft) = self.drafts.get_mut(index as usize)
+        {
+            draft.meet(a);
+        }
+    }
+
+    /// Makes an alternative keep clients as its main upstream does.
+    pub fn follow(&mut self, alternative: Index, main: Index) {
+        if let Some(main) = self.drafts.get(main as usize).cloned()
+            && let Some(draft) = self.drafts.get_mut(alternative as usize)
+        {
+            draft.follow(&main);
+        }
     }
 
     /// The first port of the default backend's Service. It has an upstream of its own, marked as such.
@@ -75,7 +121,7 @@ impl<'a> Upstreams<'a> {
             cluster_ip: false,
             external_name: self.input.options.external_names,
         };
-        self.push(key, "upstream-default-backend".into(), plan, true, None)
+        self.push(key, "upstream-default-backend".into(), plan, Draft::default(), None)
     }
 
     /// What a backend's upstream is called.
@@ -113,21 +159,17 @@ impl<'a> Upstreams<'a> {
             true => Owner::Canary(Arc::clone(&item.ingress)),
             false => Owner::Ingress(Arc::clone(&item.ingress)),
         });
-        Backend { target: self.push(key, name, plan, false, first), service: backend.name.clone(), port }
+        let draft = annotations.map(|a| Draft::new(a, default)).unwrap_or_default();
+        Backend { target: self.push(key, name, plan, draft, first), service: backend.name.clone(), port }
     }
 
-    fn push(
-        &mut self,
-        key: UpstreamKey,
-        name: Arc<str>,
-        plan: Plan,
-        is_default_backend: bool,
-        first: Option<Owner>,
-    ) -> Target {
+    fn push(&mut self, key: UpstreamKey, name: Arc<str>, plan: Plan, draft: Draft, first: Option<Owner>) -> Target {
         let index = Index::try_from(self.list.len()).unwrap_or(Index::MAX);
         self.index.insert(key.clone(), index);
+        let is_default_backend = first.is_none();
         self.sources.push(Source { plan, owner: first });
-        self.list.push(Upstream { key, name, is_default_backend, alternative: None });
+        self.drafts.push(draft);
+        self.list.push(Upstream { key, name, is_default_backend, alternative: None, balance: None });
         Target::Upstream(index)
     }
 
@@ -143,7 +185,10 @@ impl<'a> Upstreams<'a> {
     }
 
     /// Resolves every upstream's endpoints.
-    pub fn finish(self) -> (Vec<Upstream>, BTreeMap<UpstreamKey, Source>, Endpoints) {
+    pub fn finish(mut self) -> (Vec<Upstream>, BTreeMap<UpstreamKey, Source>, Endpoints) {
+        for (upstream, draft) in self.list.iter_mut().zip(self.drafts) {
+            upstream.balance = draft.build(&upstream.key);
+        }
         let slices = SliceIndex::new(self.input.snapshot);
         let mut problems = BTreeMap::new();
         // Sorted once: a map that is built entry by entry compares ten times as many keys.

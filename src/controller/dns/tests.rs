@@ -79,7 +79,13 @@ async fn until(handle: &Handle, expected: &[IpAddr]) {
 async fn names_are_resolved_again_and_failures_keep_what_was_known() {
     let answer = Arc::new(Mutex::new(vec![Ipv4Addr::new(192, 0, 2, 1)]));
     let (handle, refused) = (handle(), Arc::new(Notify::new()));
-    let upstream = Upstream { key: key(), name: "ns-outside-80".into(), is_default_backend: false, alternative: None };
+    let upstream = Upstream {
+        key: key(),
+        name: "ns-outside-80".into(),
+        is_default_backend: false,
+        alternative: None,
+        balance: None,
+    };
     let table = || RoutingTable { upstreams: vec![upstream.clone()], ..RoutingTable::default() };
     let endpoints =
         BTreeMap::from([(key(), EndpointSet::Dns(DnsName { name: "outside.test".into(), port: 80, loopback: false }))]);

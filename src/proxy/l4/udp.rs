@@ -22,10 +22,11 @@ use super::log;
 use super::ports::Held;
 use super::sessions::Table;
 use crate::policy::stream::StreamPolicy;
+use crate::proxy::live::Peers;
 use crate::proxy::timer::Deadline;
 use crate::proxy::upstream::balance;
 use crate::proxy::worker::{LocalLive, Worker};
-use crate::table::{Endpoint, Protocol, StreamListener};
+use crate::table::{Protocol, StreamListener};
 
 /// Sessions of one worker, each with a socket.
 pub const SESSIONS: usize = 10_000;
@@ -59,7 +60,7 @@ struct Session {
     socket: UdpSocket,
     endpoint: SocketAddr,
     /// The endpoints among which it was last seen.
-    among: RefCell<Arc<Vec<Endpoint>>>,
+    among: RefCell<Arc<Peers>>,
     policy: StreamPolicy,
     requests: Cell<u64>,
     responses: Cell<u64>,
@@ -158,7 +159,7 @@ impl Receiver {
         &self,
         live: &LocalLive,
         listener: &StreamListener,
-        endpoints: &Arc<Vec<Endpoint>>,
+        endpoints: &Arc<Peers>,
         client: SocketAddr,
     ) -> io::Result<Option<Session>> {
         let position = live.next(listener.upstream, || self.worker.random() as u32);
@@ -216,7 +217,7 @@ impl Receiver {
 
 impl Session {
     /// Whether its endpoint is still one of its upstream's; if not, the client's next datagram goes to another.
-    fn is_among(&self, endpoints: &Arc<Vec<Endpoint>>) -> bool {
+    fn is_among(&self, endpoints: &Arc<Peers>) -> bool {
         if Arc::ptr_eq(endpoints, &self.among.borrow()) {
             return true;
         }

@@ -2,6 +2,7 @@
 
 pub mod balance;
 pub mod connect;
+pub mod load;
 pub mod pool;
 pub mod tls;
 

@@ -1,0 +1,168 @@
+//! Errors that another Service answers (contract §8.1, §8.2, §21).
+
+use crate::kit::{Ingress, Manifests, Proxy, Raw, Seen, Upstream};
+
+struct World {
+    web: Upstream,
+    errors: Upstream,
+    manifests: Manifests,
+    proxy: Proxy,
+}
+
+fn ingress(annotations: &[(&str, &str)]) -> Ingress {
+    let ingress = Ingress::new("shop").rule("a.test", "/app", "web");
+    annotations.iter().fold(ingress, |ingress, (key, value)| ingress.nginx(key, value))
+}
+
+fn start(annotations: &[(&str, &str)], settings: &[(&str, &str)], flags: &[&str]) -> World {
+    let (web, errors) = (Upstream::start("web"), Upstream::start("errors"));
+    let manifests = Manifests::new();
+    manifests.upstream(&web).upstream(&errors).ingress(&ingress(annotations));
+    manifests.config_map("default", "config", settings);
+    let proxy = Proxy::start(&manifests, &[&["--configmap", "default/config"], flags].concat());
+    World { web, errors, manifests, proxy }
+}
+
+const OWN: &[(&str, &str)] = &[("custom-http-errors", "404,503"), ("default-backend", "errors")];
+const GLOBAL: &[(&str, &str)] = &[("custom-http-errors", "404,503")];
+const DEFAULT: &[&str] = &["--default-backend-service", "default/errors"];
+
+fn told(seen: &Seen) -> Vec<Option<&str>> {
+    ["x-code", "x-format", "x-original-uri", "x-namespace", "x-ingress-name", "x-service-name", "x-service-port"]
+        .map(|name| seen.header(name))
+        .to_vec()
+}
+
+#[test]
+fn the_error_backend_is_told_what_failed() {
+    let world = start(OWN, &[], &[]);
+    let fields = ["x-test-only: web", "x-test-status: 404", "Accept: application/json", "X-Code: 1", "X-Request-ID: r"];
+    let response = world.proxy.get_with("a.test", "/app/a%20b?q=1", &fields);
+    assert_eq!((response.status, response.header("x-backend")), (200, Some("errors")));
+    let seen = response.seen();
+    assert_eq!((seen.method.as_str(), seen.uri.as_str(), seen.host()), ("GET", "/?q=1", Some("a.test")));
+    let expected = ["404", "application/json", "/app/a%20b?q=1", "default", "shop", "web", "80"];
+    assert_eq!(told(&seen), expected.map(Some));
+    assert_eq!(seen.header("x-request-id"), Some("r"));
+    assert_eq!(seen.header("x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(seen.header("x-forwarded-proto"), None);
+}
+
+#[test]
+fn what_is_intercepted() {
+    const OFF: (&str, &str) = ("disable-proxy-intercept-errors", "true");
+    // Annotations, ConfigMap, the upstream's status, whether the error backend answers.
+    type Row<'a> = (Vec<(&'a str, &'a str)>, Vec<(&'a str, &'a str)>, &'a str, bool);
+    let own = OWN.to_vec();
+    let global = GLOBAL.to_vec();
+    let rows: [Row<'_>; 9] = [
+        (own.clone(), vec![], "404", true),
+        (own.clone(), vec![], "500", false),
+        (own.clone(), vec![], "200", false),
+        ([own.clone(), vec![OFF]].concat(), vec![], "404", false),
+        (vec![], global.clone(), "404", true),
+        (vec![OFF], global.clone(), "404", true),
+        (vec![], [global.clone(), vec![OFF]].concat(), "404", false),
+        (vec![("custom-http-errors", "500")], global.clone(), "404", false),
+        (vec![("custom-http-errors", "500")], global, "500", true),
+    ];
+    for (annotations, settings, status, expected) in rows {
+        let world = start(&annotations, &settings, DEFAULT);
+        let fields = ["x-test-only: web", &format!("x-test-status: {status}")];
+        let response = world.proxy.get_with("a.test", "/app", &fields);
+        let expected = if expected { "errors" } else { "web" };
+        assert_eq!(response.header("x-backend"), Some(expected), "{annotations:?} {settings:?} {status}");
+    }
+}
+
+#[test]
+fn errors_of_the_proxy_itself_count_too() {
+    let world =
+        start(&[("custom-http-errors", "413,502"), ("default-backend", "errors"), ("proxy-body-size", "1")], &[], &[]);
+    let mut connection = Raw::connect(world.proxy.http());
+    let response = connection.request("POST /app HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n\r\nhi");
+    assert_eq!(response.seen().header("x-code"), Some("413"));
+    assert_eq!((response.seen().method.as_str(), response.seen().body_len), ("GET", 0));
+    world.web.set("x-test-close", "1");
+    assert_eq!(world.proxy.get("a.test", "/app").seen().header("x-code"), Some("502"));
+    world.manifests.service("web", &[]);
+    let response = world.proxy.wait_until("a.test", "/app", |r| r.seen().header("x-code") == Some("503"));
+    assert_eq!(response.seen().uri, "/app");
+}
+
+#[test]
+fn a_service_stands_in_for_one_without_endpoints() {
+    let world = start(&[("default-backend", "errors")], &[], &[]);
+    assert_eq!(world.proxy.get("a.test", "/app").header("x-backend"), Some("web"));
+    world.manifests.service("web", &[]);
+    let asks = |r: &crate::kit::Response| r.header("x-backend") == Some("errors");
+    world.proxy.wait_until("a.test", "/app", asks);
+    let mut connection = Raw::connect(world.proxy.http());
+    let response = connection.request("POST /app/x?y HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n\r\nhi");
+    let seen = response.seen();
+    assert_eq!((seen.method.as_str(), seen.uri.as_str(), seen.body_len), ("POST", "/app/x?y", 2));
+    let expected = [Some("503"), None, None, Some("default"), Some("shop"), Some("web"), Some("80")];
+    assert_eq!(told(&seen), expected);
+    assert!(seen.header("x-forwarded-proto").is_some());
+    world.manifests.service("errors", &[]);
+    world.proxy.wait_until("a.test", "/app", |r| r.status == 503);
+    world.manifests.service("web", &[world.web.addr()]);
+    world.proxy.wait_until("a.test", "/app", |r| r.header("x-backend") == Some("web"));
+}
+
+#[test]
+fn head_stays_head_and_posts_are_not_repeated() {
+    let world = start(OWN, &[], &[]);
+    world.web.set("x-test-status", "503");
+    let mut connection = Raw::connect(world.proxy.http());
+    let response = connection.request("HEAD /app HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    assert!(response.body.is_empty());
+    assert_eq!(world.errors.last().method, "HEAD");
+    connection.request("POST /app HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n\r\nhi");
+    let last = world.errors.last();
+    assert_eq!((last.method.as_str(), last.body_len, last.header("content-length")), ("GET", 0, None));
+}
+
+#[test]
+fn the_built_in_page_answers_without_an_error_backend() {
+    let world = start(&[("custom-http-errors", "503")], &[], &[]);
+    world.web.set("x-test-status", "503");
+    assert_eq!(world.proxy.get("a.test", "/app").status, 404);
+}
+
+#[test]
+fn an_error_backend_that_fails_is_not_asked_again() {
+    let world = start(OWN, &[], &[]);
+    world.web.set("x-test-status", "503");
+    world.errors.set("x-test-status", "503");
+    let response = world.proxy.get("a.test", "/app");
+    assert_eq!((response.status, response.header("x-backend")), (503, Some("errors")));
+    assert_eq!(world.errors.requests(), 1);
+    world.errors.set("x-test-close", "1");
+    let response = world.proxy.get("a.test", "/app");
+    assert_eq!((response.status, response.header("content-type")), (502, Some("text/html")));
+}
+
+#[test]
+fn unmatched_requests_have_the_global_codes() {
+    let world = start(&[], GLOBAL, DEFAULT);
+    world.errors.set("x-test-status", "404");
+    let response = world.proxy.get("unknown.test", "/x");
+    assert_eq!(response.status, 404);
+    let seen = response.seen();
+    assert_eq!(
+        (seen.uri.as_str(), seen.header("x-code"), seen.header("x-original-uri")),
+        ("/", Some("404"), Some("/x"))
+    );
+}
+
+#[test]
+fn the_connection_of_an_answer_that_was_dropped_goes_on() {
+    let world = start(OWN, &[], &[]);
+    world.web.set("x-test-status", "404").set("x-test-body-bytes", "3000");
+    let mut connection = Raw::connect(world.proxy.http());
+    for _ in 0..10 {
+        assert_eq!(connection.get("a.test", "/app").header("x-backend"), Some("errors"));
+    }
+    assert!(world.web.connections() < 4, "{}", world.web.connections());
+}
