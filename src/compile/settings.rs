@@ -1,5 +1,7 @@
 //! The ConfigMap's settings, resolved: each key, else its built-in default (contract §11).
 
+pub mod tls;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -168,6 +170,10 @@ fn read(map: &ConfigMap, report: &mut Report) -> Settings {
         let key = Some("skip-access-log-urls".to_owned());
         report.object(Severity::Warning, Reason::ConfigMapParsingFailed, "ConfigMap", &map.metadata, key, message);
     }
+    for (key, message) in tls::warnings(&raw) {
+        let reason = Reason::ConfigMapParsingFailed;
+        report.object(Severity::Warning, reason, "ConfigMap", &map.metadata, Some(key.to_owned()), message);
+    }
     Settings { denied, ..from_raw(&raw) }
 }
 
@@ -247,7 +253,7 @@ fn global(raw: &ConfigMapSettings) -> GlobalPolicy {
                 .map_or(log.skip_urls, |list| list.0.iter().filter_map(|url| UrlPattern::parse(url).ok()).collect()),
         },
         streams: streams(raw),
-        tls: default.tls,
+        tls: tls::resolve(raw),
     }
 }
 

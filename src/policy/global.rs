@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use regex_automata::meta::Regex;
 
 use super::rewrite::build_regex;
-use super::server_tls::ServerTls;
+use super::server_tls::TlsPolicy;
 use super::stream::StreamPolicy;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct GlobalPolicy {
     pub upstream_keep_alive: UpstreamKeepAlive,
     pub access_log: AccessLogPolicy,
     pub streams: StreamPolicy,
-    pub tls: ServerTls,
+    pub tls: TlsPolicy,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,7 +113,7 @@ impl Default for GlobalPolicy {
             },
             access_log: AccessLogPolicy::default(),
             streams: StreamPolicy::default(),
-            tls: ServerTls::default(),
+            tls: TlsPolicy::default(),
         }
     }
 }

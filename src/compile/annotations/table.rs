@@ -10,7 +10,7 @@ use super::value::{
     HeaderText, HeaderToken, HttpVersion, NextUpstream, OnOff, RewriteTarget, Seconds, ServerAliases, ServerName, Size,
     TlsVersions,
 };
-use super::values_tls::{AuthoritySecret, MatchSubject};
+use super::values_tls::{AuthoritySecret, Ciphers, MatchSubject};
 use crate::policy::client_certificate::{ErrorPage, Verify};
 use crate::snapshot::ObjectKey;
 
@@ -297,9 +297,10 @@ settings! {
         /// Forwards TLS connections for the host unopened.
         "ssl-passthrough" { "true or false" } [Server Low Reject] = "false" Ignored(LATER);
         /// Ciphers for TLS 1.2 and before.
-        "ssl-ciphers" { "an OpenSSL cipher list" } [Server Low Reject] = "" Ignored(LATER);
+        "ssl-ciphers" { ssl_ciphers: Ciphers } [Server Low Reject] = ""
+            Partial("what OpenSSL has besides ECDHE with AES-GCM or ChaCha20 is left out; TLS 1.3 has its own");
         /// Prefers the order of the server.
-        "ssl-prefer-server-ciphers" { "true or false" } [Server Low Default] = "true" Ignored(LATER);
+        "ssl-prefer-server-ciphers" { ssl_prefer_server_ciphers: bool } [Server Low Default] = "true" Full;
     }
     "Mirror" {
         /// Copies each request to this URL.
