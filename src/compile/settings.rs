@@ -2,6 +2,7 @@
 
 mod balance;
 mod identity;
+pub mod tls;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -183,7 +184,7 @@ fn read(map: &ConfigMap, report: &mut Report) -> Settings {
         let key = Some("skip-access-log-urls".to_owned());
         report.object(Severity::Warning, Reason::ConfigMapParsingFailed, "ConfigMap", &map.metadata, key, message);
     }
-    for (key, message) in identity::problems(&raw) {
+    for (key, message) in identity::problems(&raw).into_iter().chain(tls::warnings(&raw)) {
         let reason = Reason::ConfigMapParsingFailed;
         report.object(Severity::Warning, reason, "ConfigMap", &map.metadata, Some(key.to_owned()), message);
     }
@@ -271,7 +272,7 @@ fn global(raw: &ConfigMapSettings) -> GlobalPolicy {
         trust: identity::trust(raw),
         head: identity::head(raw),
         ipv6_names: !raw.disable_ipv6_dns.unwrap_or(!default.ipv6_names),
-        tls: default.tls,
+        tls: tls::resolve(raw),
     }
 }
 

@@ -9,7 +9,7 @@ use regex_automata::meta::Regex;
 use super::forwarded::TrustPolicy;
 use super::head::HeadLimits;
 use super::rewrite::build_regex;
-use super::server_tls::ServerTls;
+use super::server_tls::TlsPolicy;
 use super::stream::StreamPolicy;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub struct GlobalPolicy {
     pub head: HeadLimits,
     /// Whether external names may lead to IPv6 addresses.
     pub ipv6_names: bool,
-    pub tls: ServerTls,
+    pub tls: TlsPolicy,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +124,7 @@ impl Default for GlobalPolicy {
             trust: TrustPolicy::default(),
             head: HeadLimits::default(),
             ipv6_names: true,
-            tls: ServerTls::default(),
+            tls: TlsPolicy::default(),
         }
     }
 }

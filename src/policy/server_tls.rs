@@ -1,45 +1,30 @@
 //! How TLS connections of clients are made: versions, ciphers, key exchange, resumption (contract §12).
 
+pub mod cipher;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A cipher suite: OpenSSL's name, IANA's number, and whether it is one of TLS 1.3.
-#[derive(Clone, Copy, Debug)]
-pub struct Cipher {
-    pub name: &'static str,
-    pub number: u16,
-    pub tls13: bool,
+/// What holds for all handshakes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsPolicy {
+    /// Of hosts that have none of their own.
+    pub common: ServerTls,
+    /// A handshake for a name that is nobody's, or for none, is refused.
+    pub reject_unknown: bool,
 }
 
-/// The suites there are, in the order we prefer: AES-128-GCM first, whose SHA-256 transcript has hardware help where
-/// SHA-384 has none.
-pub const CIPHERS: &[Cipher] = &[
-    Cipher { name: "TLS_AES_128_GCM_SHA256", number: 0x1301, tls13: true },
-    Cipher { name: "TLS_AES_256_GCM_SHA384", number: 0x1302, tls13: true },
-    Cipher { name: "TLS_CHACHA20_POLY1305_SHA256", number: 0x1303, tls13: true },
-    Cipher { name: "ECDHE-ECDSA-AES128-GCM-SHA256", number: 0xc02b, tls13: false },
-    Cipher { name: "ECDHE-RSA-AES128-GCM-SHA256", number: 0xc02f, tls13: false },
-    Cipher { name: "ECDHE-ECDSA-AES256-GCM-SHA384", number: 0xc02c, tls13: false },
-    Cipher { name: "ECDHE-RSA-AES256-GCM-SHA384", number: 0xc030, tls13: false },
-    Cipher { name: "ECDHE-ECDSA-CHACHA20-POLY1305", number: 0xcca9, tls13: false },
-    Cipher { name: "ECDHE-RSA-CHACHA20-POLY1305", number: 0xcca8, tls13: false },
-];
-
-/// OpenSSL's name of a suite's number.
-pub fn cipher_name(number: u16) -> Option<&'static str> {
-    CIPHERS.iter().find(|cipher| cipher.number == number).map(|cipher| cipher.name)
-}
-
-/// What one host or the whole controller says of handshakes.
+/// What a host's handshakes are made with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServerTls {
+    /// At least one of the two.
     pub tls12: bool,
     pub tls13: bool,
     /// The suites of TLS 1.2, by number, the preferred first; those of TLS 1.3 are always all there.
     pub ciphers: Arc<[u16]>,
     /// Our order of ciphers goes before the client's.
     pub prefer_server: bool,
-    /// Groups for the key exchange, by number, the preferred first; `None`: all there are.
+    /// Groups for the key exchange, by IANA's number, the preferred first; `None`: all that are usual.
     pub groups: Option<Arc<[u16]>>,
     pub sessions: Sessions,
 }
@@ -49,9 +34,27 @@ pub struct ServerTls {
 pub struct Sessions {
     /// Bytes of sessions that are remembered; `None` remembers none.
     pub cache: Option<usize>,
-    /// Sessions are given to clients, encrypted.
-    pub tickets: bool,
+    pub tickets: Option<Tickets>,
     pub lifetime: Duration,
+}
+
+/// Sessions that clients keep, encrypted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Tickets {
+    /// With a key of this process, renewed again and again.
+    Own,
+    /// With a key that several replicas have.
+    Shared(TicketKey),
+}
+
+/// A secret of 48 or 80 bytes; it never reaches a log.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct TicketKey(pub Arc<[u8]>);
+
+impl std::fmt::Debug for TicketKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TicketKey")
+    }
 }
 
 impl Default for ServerTls {
@@ -59,10 +62,10 @@ impl Default for ServerTls {
         Self {
             tls12: true,
             tls13: true,
-            ciphers: CIPHERS.iter().filter(|cipher| !cipher.tls13).map(|cipher| cipher.number).collect(),
+            ciphers: cipher::all().collect(),
             prefer_server: true,
             groups: None,
-            sessions: Sessions { cache: Some(10 << 20), tickets: false, lifetime: Duration::from_secs(600) },
+            sessions: Sessions { cache: Some(10 << 20), tickets: None, lifetime: Duration::from_secs(600) },
         }
     }
 }

@@ -4,6 +4,7 @@ mod ask;
 mod cache;
 pub mod configs;
 pub mod session;
+mod tickets;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -36,6 +37,11 @@ pub async fn accept(worker: &Rc<Worker>, stream: Rewound) -> Option<(TlsStream<R
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.ok()?;
         let name = start.client_hello().server_name().and_then(host_name);
         let host = live.table().hosts.find(name.as_deref().unwrap_or_default());
+        let global = &live.table().global.tls;
+        if global.reject_unknown && live.table().hosts.is_default(name.as_deref().unwrap_or_default()) {
+            refuse_name(start.io).await;
+            return None;
+        }
         let handshake = live.live().handshakes.of(host)?.clone();
         let stream = start.into_stream(handshake.config).await.ok()?;
         let connection = stream.get_ref().1;
@@ -44,6 +50,13 @@ pub async fn accept(worker: &Rc<Worker>, stream: Rewound) -> Option<(TlsStream<R
         Some((stream, session, spoken))
     })
     .await?
+}
+
+/// The alert `unrecognized_name` (RFC 6066 §3), before anything is encrypted.
+async fn refuse_name(mut stream: Rewound) {
+    const ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
+    let _ = stream.write_all(&ALERT).await;
+    let _ = stream.shutdown().await;
 }
 
 async fn refuse_plain(mut stream: Rewound) {

@@ -18,6 +18,7 @@ use crate::policy::balance::Balance;
 use crate::policy::canary::Canary;
 use crate::policy::client_certificate::ClientAuth;
 use crate::policy::global::GlobalPolicy;
+use crate::policy::server_tls::ServerTls;
 use crate::policy::upstream::UpstreamTls;
 
 pub use certificate::{Certificate, CertificateTable};
@@ -78,6 +79,8 @@ pub struct VirtualHost {
     pub client_auth: Option<Arc<ClientAuth>>,
     /// Why every request is answered with 403.
     pub forbidden: Option<Arc<str>>,
+    /// What its handshakes are made with, where that differs from the others'.
+    pub tls: Option<Arc<ServerTls>>,
     /// Redirect of the URI `/` (contract §5.7).
     pub app_root: Option<Arc<str>>,
     /// Answers the health path on the proxy's own ports (contract §8.3): the default server only.

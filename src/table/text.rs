@@ -13,6 +13,7 @@ use crate::policy::canary::{Canary, Wanted};
 use crate::policy::client_certificate::{ClientAuth, ErrorPage, Verify};
 use crate::policy::https_redirect::Mode;
 use crate::policy::retry::RetryPolicy;
+use crate::policy::server_tls::{ServerTls, cipher};
 use crate::policy::upstream::{Protocol, UpstreamPolicy};
 
 /// Writes the table with the endpoints that belong to it, in the order of hosts and routes.
@@ -101,6 +102,9 @@ fn virtual_host(out: &mut String, table: &RoutingTable, host: &VirtualHost) {
     if let Some(auth) = &host.client_auth {
         client_auth(out, auth);
     }
+    if let Some(tls) = &host.tls {
+        server_tls(out, tls, &table.global.tls.common);
+    }
     if let Some(root) = &host.app_root {
         let _ = write!(out, " app-root={root}");
     }
@@ -112,6 +116,16 @@ fn virtual_host(out: &mut String, table: &RoutingTable, host: &VirtualHost) {
         if let Some(route) = table.route(route) {
             line(out, table, pattern, route);
         }
+    }
+}
+
+fn server_tls(out: &mut String, tls: &ServerTls, common: &ServerTls) {
+    if tls.ciphers != common.ciphers {
+        let names: Vec<&str> = tls.ciphers.iter().filter_map(|number| cipher::name(*number)).collect();
+        let _ = write!(out, " ciphers={}", names.join(":"));
+    }
+    if tls.prefer_server != common.prefer_server {
+        let _ = write!(out, " prefer-server-ciphers={}", tls.prefer_server);
     }
 }
 

@@ -14,7 +14,7 @@ use super::values_balance::{
     AffinityMode, CanaryBehavior, CookieAffinity, CookieDomain, CookiePath, ErrorCodes, HashText, LoadBalance,
     ServiceName, SignedSeconds,
 };
-use super::values_tls::{AuthoritySecret, MatchSubject};
+use super::values_tls::{AuthoritySecret, Ciphers, MatchSubject};
 use crate::policy::affinity::SameSite;
 use crate::policy::client_certificate::{ErrorPage, Verify};
 use crate::snapshot::ObjectKey;
@@ -303,9 +303,10 @@ settings! {
         /// Forwards TLS connections for the host unopened.
         "ssl-passthrough" { ssl_passthrough: bool } [Server Low Reject] = "false" Full;
         /// Ciphers for TLS 1.2 and before.
-        "ssl-ciphers" { "an OpenSSL cipher list" } [Server Low Reject] = "" Ignored(LATER);
+        "ssl-ciphers" { ssl_ciphers: Ciphers } [Server Low Reject] = ""
+            Partial("what OpenSSL has besides ECDHE with AES-GCM or ChaCha20 is left out; TLS 1.3 has its own");
         /// Prefers the order of the server.
-        "ssl-prefer-server-ciphers" { "true or false" } [Server Low Default] = "true" Ignored(LATER);
+        "ssl-prefer-server-ciphers" { ssl_prefer_server_ciphers: bool } [Server Low Default] = "true" Full;
     }
     "Mirror" {
         /// Copies each request to this URL.

@@ -10,6 +10,7 @@ use crate::compile::annotations::value::{
 };
 use crate::compile::annotations::values_balance::{ErrorCodes, HashText, LoadBalance};
 use crate::compile::annotations::values_identity::{Addresses, GoTime, HeaderBuffers, Networks, Processes};
+use crate::compile::annotations::values_tls::{AnyCiphers, Groups, ServerProtocols, SharedTicketKey};
 use crate::policy::stream_log::StreamFormat;
 
 const LATER: &str = "not in this version yet";
@@ -40,7 +41,8 @@ settings! {
     }
     "HSTS and TLS" {
         /// Staples OCSP responses.
-        "enable-ocsp" { "true or false" } = "false" Ignored(LATER);
+        "enable-ocsp" { "true or false" } = "false"
+            Ignored("nothing is asked of OCSP responders here; authorities are giving OCSP up");
         /// Sends Strict-Transport-Security on https.
         "hsts" { hsts: bool } = "true" Full;
         /// Adds includeSubDomains to it.
@@ -52,30 +54,35 @@ settings! {
         /// Size of TLS records.
         "ssl-buffer-size" { "text" } = "4k" Ignored("there are no such buffers here");
         /// OpenSSL cipher list.
-        "ssl-ciphers" { "text" } = "\
+        "ssl-ciphers" { ssl_ciphers: AnyCiphers } = "\
             ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:\
             ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:\
-            DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256" Ignored(LATER);
+            DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256"
+            Partial("what OpenSSL has besides ECDHE with AES-GCM or ChaCha20 is left out; TLS 1.3 has its own");
         /// Secret, as namespace/name, with `dhparam.pem`.
-        "ssl-dh-param" { "text" } = "" Ignored(LATER);
+        "ssl-dh-param" { "text" } = "" Ignored("there is no key exchange by DHE here, only by ECDHE");
         /// Early data of TLS 1.3.
-        "ssl-early-data" { "true or false" } = "false" Ignored(LATER);
+        "ssl-early-data" { "true or false" } = "false"
+            Ignored("whoever records early data can send it again, and no upstream here is told of that");
         /// Key exchange curves.
-        "ssl-ecdh-curve" { "text" } = "auto" Ignored(LATER);
+        "ssl-ecdh-curve" { ssl_ecdh_curve: Groups } = "auto"
+            Partial("X25519MLKEM768, X25519, P-256 and P-384 are there");
         /// TLS versions.
-        "ssl-protocols" { "text" } = "TLSv1.2 TLSv1.3" Ignored(LATER);
+        "ssl-protocols" { ssl_protocols: ServerProtocols } = "TLSv1.2 TLSv1.3"
+            Partial("versions before TLS 1.2 are left out");
         /// Refuses the handshake for an unknown SNI.
-        "ssl-reject-handshake" { "true or false" } = "false" Ignored(LATER);
+        "ssl-reject-handshake" { ssl_reject_handshake: bool } = "false" Full;
         /// Resumes TLS sessions from a cache.
-        "ssl-session-cache" { "true or false" } = "true" Ignored(LATER);
+        "ssl-session-cache" { ssl_session_cache: bool } = "true" Full;
         /// Size of that cache.
-        "ssl-session-cache-size" { "text" } = "10m" Ignored(LATER);
+        "ssl-session-cache-size" { ssl_session_cache_size: Size } = "10m" Full;
         /// Key of session tickets.
-        "ssl-session-ticket-key" { "text" } = "" Ignored(LATER);
+        "ssl-session-ticket-key" { ssl_session_ticket_key: SharedTicketKey } = ""
+            Partial("tickets are shared with replicas of Portcullis, not with nginx");
         /// Resumes TLS sessions with tickets.
-        "ssl-session-tickets" { "true or false" } = "false" Ignored(LATER);
+        "ssl-session-tickets" { ssl_session_tickets: bool } = "false" Full;
         /// How long a TLS session can be resumed.
-        "ssl-session-timeout" { "text" } = "10m" Ignored(LATER);
+        "ssl-session-timeout" { ssl_session_timeout: NginxTime } = "10m" Full;
     }
     "Upstream" {
         /// Default of proxy-connect-timeout.

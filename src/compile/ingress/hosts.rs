@@ -8,7 +8,9 @@ use super::locations::Routes;
 use super::servers::{DEFAULT_SERVER, Server, Servers};
 use super::tls::Certificates;
 use crate::base::diagnostic::{Reason, Severity};
+use crate::compile::settings::tls;
 use crate::policy::rewrite::build_regex;
+use crate::policy::server_tls::ServerTls;
 use crate::table::{Aliases, HostTable, Index, VirtualHost};
 
 #[derive(Debug)]
@@ -43,6 +45,7 @@ pub fn build(
             aliases,
             client_auth: auth,
             forbidden,
+            tls: server_tls(input, server, routes),
             app_root: app_root(server, routes),
             health_path: is_default.then(|| Arc::clone(&input.options.health_path)),
             paths: routes.paths(host, server),
@@ -60,6 +63,24 @@ fn app_root(server: &Server<'_>, routes: &Routes<'_>) -> Option<Arc<str>> {
         .filter_map(|l| routes.owner(l)?.annotations().app_root.as_ref())
         .next()
         .map(|root| root.as_str().into())
+}
+
+/// `ssl-ciphers` and `ssl-prefer-server-ciphers`, each of the oldest Ingress that has it (contract §2.2).
+fn server_tls(input: Input<'_>, server: &Server<'_>, routes: &mut Routes<'_>) -> Option<Arc<ServerTls>> {
+    let common = &input.settings.main.global.tls.common;
+    let owners = || server.owners.iter().filter_map(|i| routes.owned(*i));
+    let ciphers = owners().find_map(|o| Some((o, o.annotations().ssl_ciphers.as_ref()?)));
+    let prefer_server = owners().find_map(|o| o.annotations().ssl_prefer_server_ciphers);
+    if let Some((owner, message)) = ciphers.and_then(|(owner, list)| Some((owner, tls::cipher_warning(&list.0)?))) {
+        let key = Some("ssl-ciphers".to_owned());
+        routes.tell(owner, Severity::Warning, Reason::UnsupportedAnnotation, key, message);
+    }
+    let own = ServerTls {
+        ciphers: ciphers.and_then(|(_, list)| tls::numbers(&list.0)).unwrap_or_else(|| Arc::clone(&common.ciphers)),
+        prefer_server: prefer_server.unwrap_or(common.prefer_server),
+        ..common.clone()
+    };
+    (own != *common).then(|| Arc::new(own))
 }
 
 /// An alias is shown the host's certificate only where that is valid for it.

@@ -15,9 +15,11 @@ use rustls::sign::CertifiedKey;
 use super::ask::Ask;
 use super::cache::SessionCache;
 use super::session::host_name;
+use super::tickets;
 use crate::policy::client_certificate::Verify;
 use crate::policy::client_certificate::verify::Authorities;
 use crate::policy::server_tls::ServerTls;
+use crate::policy::server_tls::cipher::CIPHERS;
 use crate::proxy::live::Live;
 use crate::table::{Index, RoutingTable, VirtualHost};
 
@@ -65,11 +67,16 @@ impl Configs {
 
     /// The configurations of a table; those that only earlier ones had are forgotten.
     pub fn of_table(&mut self, table: &RoutingTable) -> Handshakes {
-        let common = Setting { http2: table.global.http2, tls: table.global.tls.clone(), ask: None };
+        let common = Setting { http2: table.global.http2, tls: table.global.tls.common.clone(), ask: None };
         let own = |host: &VirtualHost| {
             let ask = host.client_auth.as_ref().filter(|auth| auth.asks());
             let ask = ask.map(|auth| (Arc::clone(&auth.authorities), auth.verify, auth.depth));
-            ask.is_some().then(|| Setting { ask, ..common.clone() })
+            let tls = host.tls.as_deref();
+            (ask.is_some() || tls.is_some()).then(|| Setting {
+                ask,
+                tls: tls.unwrap_or(&common.tls).clone(),
+                http2: common.http2,
+            })
         };
         let hosts: Vec<(Index, Setting)> =
             (0..).zip(&table.virtual_hosts).filter_map(|(index, host)| Some((index, own(host)?))).collect();
@@ -122,20 +129,20 @@ fn resumption(config: &mut ServerConfig, setting: &Setting) {
         Some(bytes) => Arc::new(SessionCache::new(bytes, sessions.lifetime)),
         None => Arc::new(NoServerSessionStorage {}),
     };
-    if resumes && sessions.tickets {
-        match aws_lc_rs::Ticketer::new() {
-            Ok(ticketer) => config.ticketer = ticketer,
+    let lifetime = u32::try_from(sessions.lifetime.as_secs()).unwrap_or(u32::MAX);
+    if let Some(tickets) = sessions.tickets.as_ref().filter(|_| resumes) {
+        match tickets::producer(tickets, lifetime) {
+            Ok(producer) => config.ticketer = producer.into(),
             Err(error) => tracing::warn!(%error, "no session tickets"),
         }
     }
-    if !resumes || (sessions.cache.is_none() && !sessions.tickets) {
+    if !resumes || (sessions.cache.is_none() && sessions.tickets.is_none()) {
         config.send_tls13_tickets = 0;
     }
 }
 
 /// The provider with what the settings allow, in their order.
 fn provider(tls: &ServerTls) -> CryptoProvider {
-    use crate::policy::server_tls::CIPHERS;
     let mut provider = aws_lc_rs::default_provider();
     let tls13 = CIPHERS.iter().filter(|cipher| cipher.tls13).map(|cipher| cipher.number);
     let order: Vec<u16> = tls13.chain(tls.ciphers.iter().copied()).collect();

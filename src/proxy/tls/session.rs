@@ -10,7 +10,7 @@ use super::ask::ALGORITHMS;
 use crate::base::hostname::Authority;
 use crate::policy::client_certificate::shown::Shown;
 use crate::policy::client_certificate::{ClientAuth, Verdict};
-use crate::policy::server_tls::cipher_name;
+use crate::policy::server_tls::cipher;
 
 #[derive(Debug)]
 pub struct Session {
@@ -39,7 +39,7 @@ impl Session {
             },
             cipher: connection
                 .negotiated_cipher_suite()
-                .and_then(|suite| cipher_name(u16::from(suite.suite())))
+                .and_then(|suite| cipher::name(u16::from(suite.suite())))
                 .unwrap_or_default(),
             reused: connection.handshake_kind() == Some(HandshakeKind::Resumed),
             asked,
