@@ -60,6 +60,8 @@ impl Facts<'_> {
                 std::net::IpAddr::V6(ip) => put(Some(&ip.octets()), out),
             },
             Named::RealipRemoteAddr => put(Some(exchange.client.address_value.as_bytes()), out),
+            Named::ProxyProtocolAddr => exchange.client.proxied.is_some_and(|(source, _)| display(source.ip(), out)),
+            Named::ProxyProtocolPort => exchange.client.proxied.is_some_and(|(source, _)| display(source.port(), out)),
             Named::RealipRemotePort => display(exchange.client.address.port(), out),
             Named::ProxyAddXForwardedFor => {
                 if self.header(&X_FORWARDED_FOR, out) {
