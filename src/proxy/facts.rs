@@ -54,7 +54,8 @@ impl Facts<'_> {
             Named::Https => put(exchange.client.tls.then_some(&b"on"[..]), out),
             Named::ServerPort => display(exchange.client.port, out),
             Named::RemoteAddr => put(Some(exchange.remote_value().as_bytes()), out),
-            Named::RemotePort => display(exchange.remote().port(), out),
+            // Of who was named by an address alone there is none.
+            Named::RemotePort => exchange.remote().port() != 0 && display(exchange.remote().port(), out),
             Named::BinaryRemoteAddr => match exchange.remote().ip() {
                 std::net::IpAddr::V4(ip) => put(Some(&ip.octets()), out),
                 std::net::IpAddr::V6(ip) => put(Some(&ip.octets()), out),
