@@ -57,12 +57,15 @@ impl Facts<'_> {
             Named::Https => put(exchange.client.tls.then_some(&b"on"[..]), out),
             Named::ServerPort => display(exchange.client.port, out),
             Named::RemoteAddr => put(Some(exchange.remote_value().as_bytes()), out),
-            Named::RemotePort => display(exchange.remote().port(), out),
+            // Of who was named by an address alone there is none.
+            Named::RemotePort => exchange.remote().port() != 0 && display(exchange.remote().port(), out),
             Named::BinaryRemoteAddr => match exchange.remote().ip() {
                 std::net::IpAddr::V4(ip) => put(Some(&ip.octets()), out),
                 std::net::IpAddr::V6(ip) => put(Some(&ip.octets()), out),
             },
             Named::RealipRemoteAddr => put(Some(exchange.client.address_value.as_bytes()), out),
+            Named::ProxyProtocolAddr => exchange.client.proxied.is_some_and(|(source, _)| display(source.ip(), out)),
+            Named::ProxyProtocolPort => exchange.client.proxied.is_some_and(|(source, _)| display(source.port(), out)),
             Named::RealipRemotePort => display(exchange.client.address.port(), out),
             Named::ProxyAddXForwardedFor => {
                 if self.header(&X_FORWARDED_FOR, out) {

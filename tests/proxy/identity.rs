@@ -247,15 +247,17 @@ fn the_config_map_says_where_to_listen_and_with_how_many_workers() {
     let settings = [("bind-address", "127.0.0.3,127.0.0.2"), ("disable-ipv6", "true"), ("worker-processes", "3")];
     let manifests = Manifests::new();
     manifests.config_map("default", "settings", &settings);
-    let start = |args: &[&str]| {
+    let start = |args: &[&str], expected: usize| {
         let proxy = Proxy::start(&manifests, &[&[CONFIG], args].concat());
-        let ips = proxy.ready().http.iter().chain(&proxy.ready().https).map(|address| address.ip().to_string());
-        (ips.collect::<Vec<_>>(), workers(&proxy))
+        // A thread has its name a moment after it was made.
+        let count = eventually(DEADLINE, || (workers(&proxy) == expected).then_some(()));
+        assert!(count.is_some(), "{args:?}: {} workers", workers(&proxy));
+        let listening = proxy.ready().http.iter().chain(&proxy.ready().https);
+        listening.map(|address| address.ip().to_string()).collect::<Vec<_>>()
     };
-    let by_config = start(&["--http-address=", "--https-address="]);
-    assert_eq!(by_config, (["127.0.0.2", "127.0.0.3"].repeat(2).iter().map(ToString::to_string).collect(), 3));
-    let by_flags = start(&["--workers=2"]);
-    assert_eq!(by_flags, (vec!["127.0.0.1".to_owned(); 2], 2), "flags go first");
+    let by_config = start(&["--http-address=", "--https-address="], 3);
+    assert_eq!(by_config, ["127.0.0.2", "127.0.0.3", "127.0.0.2", "127.0.0.3"]);
+    assert_eq!(start(&["--workers=2"], 2), ["127.0.0.1", "127.0.0.1"], "flags go first");
 }
 
 /// The threads that serve requests.

@@ -88,7 +88,7 @@ struct Dribble(TcpStream);
 
 impl Write for Dribble {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.write(&bytes[..bytes.len().min(7)])
+        self.0.write(bytes.chunks(7).next().unwrap_or_default())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {

@@ -22,7 +22,12 @@ pub fn trust(raw: &ConfigMapSettings) -> TrustPolicy {
             .unwrap_or(default.forwarded_for_proxy_protocol),
         proxies: raw.proxy_real_ip_cidr.as_ref().map_or(default.proxies, |list| Arc::from(&*list.valid)),
         proxy_protocol: raw.use_proxy_protocol.unwrap_or(default.proxy_protocol),
-        proxy_header_timeout: raw.proxy_protocol_header_timeout.map_or(default.proxy_header_timeout, |t| t.0),
+        // No time at all would close every connection.
+        proxy_header_timeout: raw
+            .proxy_protocol_header_timeout
+            .map(|time| time.0)
+            .filter(|time| !time.is_zero())
+            .unwrap_or(default.proxy_header_timeout),
     }
 }
 

@@ -4,6 +4,9 @@ use super::*;
 
 const NEAR: &str = "10.0.0.1:1000";
 
+type Pair<'a> = (&'a str, &'a str);
+type Sent<'a> = &'a [Pair<'a>];
+
 fn headers(sent: &[(&str, &str)]) -> HeaderMap {
     let pair = |(name, value): &(&str, &str)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
     sent.iter().map(pair).collect()
@@ -67,7 +70,9 @@ fn schemes_hosts_and_ports() {
     let real_ip = TrustPolicy { real_ip: true, ..TrustPolicy::default() };
     let named = TrustPolicy { forwarded_host: HeaderName::from_static("x-host"), ..all() };
     let [proto, host, port] = ["x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"];
-    let rows: &[(&TrustPolicy, &[(&str, &str)], &str, Option<&str>, &str)] = &[
+    /// Headers sent; scheme, host and port believed.
+    type Row<'a> = (&'a TrustPolicy, Sent<'a>, &'a str, Option<&'a str>, &'a str);
+    let rows: &[Row<'_>] = &[
         (&all(), &[], "http", None, "80"),
         (&all(), &[(proto, "https"), (host, "p.test, i.test"), (port, "444")], "https", Some("p.test"), "444"),
         (&all(), &[(proto, "HTTP")], "HTTP", None, "80"),
@@ -96,7 +101,9 @@ fn proxy_headers() {
     let narrow = on(TrustPolicy { forwarded_headers: false, ..only(&["10.0.0.0/8"]) });
     let both = on(only(&["10.0.0.0/8", "203.0.113.0/24"]));
     let for_header = [("x-forwarded-for", "9.9.9.9")];
-    let rows: &[(&TrustPolicy, &str, (&str, &str), &[(&str, &str)], &str, (&str, &str), Option<&str>)] = &[
+    /// Peer, PROXY header and headers; address, scheme and port, and where the address is from.
+    type Row<'a> = (&'a TrustPolicy, &'a str, Pair<'a>, Sent<'a>, &'a str, Pair<'a>, Option<&'a str>);
+    let rows: &[Row<'_>] = &[
         (&alone, NEAR, (FROM, "10.0.0.9:80"), &[], FROM, ("http", "80"), None),
         (&alone, NEAR, (FROM, "10.0.0.9:443"), &for_header, FROM, ("https", "443"), None),
         (&alone, NEAR, (FROM, "10.0.0.9:8443"), &[], FROM, ("http", "443"), None),
