@@ -249,6 +249,8 @@ struct UpstreamBody {
     request: Rc<Progress>,
     read_timeout: Duration,
     deadline: Option<Deadline>,
+    /// Nothing has come since the deadline was set. A client that takes its time is not the upstream's silence.
+    silent: bool,
     timers: Rc<Timers>,
 }
 
@@ -265,7 +267,8 @@ impl ProxyBody {
         timers: &Rc<Timers>,
     ) -> Self {
         let timers = Rc::clone(timers);
-        let mut body = UpstreamBody { incoming, lease: Some(lease), request, read_timeout, deadline: None, timers };
+        let mut body =
+            UpstreamBody { incoming, lease: Some(lease), request, read_timeout, deadline: None, silent: false, timers };
         if body.incoming.is_end_stream() {
             body.release();
         }
@@ -298,14 +301,15 @@ impl UpstreamBody {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
                 let deadline = self.deadline.get_or_insert_with(|| Deadline::after(&self.timers, self.read_timeout));
+                if !std::mem::replace(&mut self.silent, true) {
+                    deadline.reset(self.read_timeout);
+                }
                 ready!(deadline.poll_expired(cx));
                 self.lease = None;
                 return Poll::Ready(Some(Err(BodyFault::Timeout)));
             }
         };
-        if let Some(deadline) = &self.deadline {
-            deadline.reset(self.read_timeout);
-        }
+        self.silent = false;
         match frame {
             Some(Ok(frame)) => {
                 if self.incoming.is_end_stream() {
