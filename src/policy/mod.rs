@@ -2,12 +2,18 @@
 //!
 //! Everything here is a value or a pure function of values; sockets, clocks and Kubernetes are elsewhere.
 
+pub mod answer;
 pub mod body;
 pub mod canary;
+pub mod compression;
+pub mod cors;
 pub mod forwarded;
 pub mod global;
+pub mod header_text;
 pub mod headers;
 pub mod https_redirect;
+pub mod redirect;
+pub mod response_rate;
 pub mod retry;
 pub mod rewrite;
 pub mod stream;
