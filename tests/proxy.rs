@@ -4,12 +4,16 @@
 
 mod kit;
 
+#[path = "proxy/answers.rs"]
+mod answers;
 #[path = "proxy/bodies.rs"]
 mod bodies;
 #[path = "proxy/canary.rs"]
 mod canary;
 #[path = "proxy/changes.rs"]
 mod changes;
+#[path = "proxy/compression.rs"]
+mod compression;
 #[path = "proxy/drain.rs"]
 mod drain;
 #[path = "proxy/faults.rs"]

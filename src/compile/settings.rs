@@ -1,5 +1,7 @@
 //! The ConfigMap's settings, resolved: each key, else its built-in default (contract §11).
 
+pub mod headers;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -37,6 +39,7 @@ pub struct Settings {
     pub http10: bool,
     pub service_upstream: bool,
     pub cross_namespace: bool,
+    pub headers: headers::HeaderSettings,
     /// Why every location answers 503: an access setting of the ConfigMap that cannot be acted on.
     pub denied: Option<Arc<str>>,
 }
@@ -60,6 +63,7 @@ impl Default for Settings {
             http10: false,
             service_upstream: false,
             cross_namespace: false,
+            headers: headers::HeaderSettings::default(),
             denied: None,
         }
     }
@@ -83,17 +87,25 @@ impl AllSettings {
 /// ConfigMap keys that a class may set for its Ingresses: those that an annotation overrides, and the like. All others
 /// are the whole controller's.
 const OF_CLASSES: &[&str] = &[
+    "app-root",
     "force-ssl-redirect",
+    "limit-rate",
+    "limit-rate-after",
     "no-tls-redirect-locations",
     "preserve-trailing-slash",
     "proxy-body-size",
     "proxy-buffer-size",
+    "proxy-buffering",
     "proxy-connect-timeout",
+    "proxy-cookie-domain",
+    "proxy-cookie-path",
     "proxy-http-version",
     "proxy-next-upstream",
     "proxy-next-upstream-timeout",
     "proxy-next-upstream-tries",
     "proxy-read-timeout",
+    "proxy-redirect-from",
+    "proxy-redirect-to",
     "proxy-request-buffering",
     "proxy-send-timeout",
     "relative-redirects",
@@ -111,7 +123,7 @@ pub fn resolve(snapshot: &Snapshot, options: &Options, report: &mut Report) -> A
         let message = "it does not exist: every setting has its default";
         report.object(Severity::Warning, Reason::MissingReference, "ConfigMap", &Meta::of(key), None, message);
     }
-    let main = read(map, report);
+    let main = read(map, snapshot, report);
     let ours = snapshot.ingress_classes.values().filter(|class| is_ours(class, options));
     let classes =
         ours.filter_map(|class| Some((Arc::clone(&class.metadata.name), of_class(class, map, snapshot, report)?)));
@@ -143,7 +155,7 @@ fn of_class(class: &IngressClass, main: &ConfigMap, snapshot: &Snapshot, report:
     merged.data.extend(own.iter().map(|(key, value)| ((*key).clone(), (*value).clone())));
     // What is wrong with the controller's own keys was told already.
     let mut again = Report::default();
-    let settings = read(&merged, &mut again);
+    let settings = read(&merged, snapshot, &mut again);
     for diagnostic in again.into_sorted() {
         if diagnostic.key.as_ref().is_some_and(|key| own.iter().any(|(own, _)| *own == key)) {
             report.add(diagnostic);
@@ -152,7 +164,7 @@ fn of_class(class: &IngressClass, main: &ConfigMap, snapshot: &Snapshot, report:
     Some(settings)
 }
 
-fn read(map: &ConfigMap, report: &mut Report) -> Settings {
+fn read(map: &ConfigMap, snapshot: &Snapshot, report: &mut Report) -> Settings {
     let (raw, problems) = ConfigMapSettings::parse(&map.data);
     let key = map.metadata.key();
     let denial = problems.iter().find(|problem| problem.effect == Effect::Deny);
@@ -168,7 +180,9 @@ fn read(map: &ConfigMap, report: &mut Report) -> Settings {
         let key = Some("skip-access-log-urls".to_owned());
         report.object(Severity::Warning, Reason::ConfigMapParsingFailed, "ConfigMap", &map.metadata, key, message);
     }
-    Settings { denied, ..from_raw(&raw) }
+    let mut settings = Settings { denied, ..from_raw(&raw) };
+    headers::refer(&mut settings.global, &raw, map, snapshot, report);
+    settings
 }
 
 /// Fills in the defaults.
@@ -205,6 +219,7 @@ fn from_raw(raw: &ConfigMapSettings) -> Settings {
         http10: raw.proxy_http_version == Some(HttpVersion::Http10),
         service_upstream: raw.service_upstream.unwrap_or(false),
         cross_namespace: raw.allow_cross_namespace_resources.unwrap_or(false),
+        headers: headers::defaults(raw),
         denied: None,
     }
 }
@@ -247,6 +262,8 @@ fn global(raw: &ConfigMapSettings) -> GlobalPolicy {
                 .map_or(log.skip_urls, |list| list.0.iter().filter_map(|url| UrlPattern::parse(url).ok()).collect()),
         },
         streams: streams(raw),
+        headers: headers::global(raw),
+        compression: headers::compression(raw),
     }
 }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, StatusCode};
 use regex_automata::meta::Regex;
 
+use super::compression::Compression;
+use super::header_text::GlobalHeaders;
 use super::rewrite::build_regex;
 use super::stream::StreamPolicy;
 
@@ -32,6 +34,9 @@ pub struct GlobalPolicy {
     pub upstream_keep_alive: UpstreamKeepAlive,
     pub access_log: AccessLogPolicy,
     pub streams: StreamPolicy,
+    pub headers: GlobalHeaders,
+    /// `None`: no answer is compressed.
+    pub compression: Option<Arc<Compression>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +116,8 @@ impl Default for GlobalPolicy {
             },
             access_log: AccessLogPolicy::default(),
             streams: StreamPolicy::default(),
+            headers: GlobalHeaders::default(),
+            compression: None,
         }
     }
 }

@@ -24,7 +24,12 @@ pub mod variable;
 
 use std::sync::Arc;
 
+use self::answer::AnswerRewrites;
+use self::cors::Cors;
+use self::header_text::HeaderText;
 use self::https_redirect::HttpsRedirect;
+use self::redirect::Redirect;
+use self::response_rate::ResponseRate;
 use self::rewrite::Rewrite;
 use self::template::Template;
 use self::upstream::UpstreamPolicy;
@@ -36,6 +41,8 @@ pub struct RoutePolicy {
     pub body_limit: Option<u64>,
     /// REWRITE: why this location answers 503 whatever is asked (invariant 6: access control fails closed).
     pub denied: Option<Arc<str>>,
+    pub cors: Option<Arc<Cors>>,
+    pub redirect: Option<Arc<Redirect>>,
     pub https_redirect: HttpsRedirect,
     pub rewrite: Option<Arc<Rewrite>>,
     /// Directory redirects: `Location` keeps the listener's port, or has no scheme and host at all.
@@ -44,6 +51,10 @@ pub struct RoutePolicy {
     /// CONTENT: sent as `X-Forwarded-Prefix` when a rewrite is in effect (contract §5.6).
     pub forwarded_prefix: Option<Arc<Template>>,
     pub upstream: UpstreamPolicy,
+    /// RESPONSE: what of the upstream's answer is rewritten, what is set on any answer, and how fast it goes.
+    pub answer: Option<Arc<AnswerRewrites>>,
+    pub custom_headers: Option<Arc<[HeaderText]>>,
+    pub response_rate: Option<ResponseRate>,
     /// LOG
     pub access_log: bool,
 }

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::exchange::Exchange;
+use super::filters::{Filters, Polled};
 use super::timer::{Deadline, Timers};
 use super::upstream::pool::Lease;
 
@@ -232,6 +233,7 @@ impl Body for RequestBody {
 #[derive(Debug)]
 pub struct ProxyBody {
     kind: Kind,
+    filters: Option<Box<Filters>>,
     exchange: Option<Box<Exchange>>,
 }
 
@@ -256,7 +258,7 @@ struct UpstreamBody {
 
 impl ProxyBody {
     pub fn full(bytes: Bytes) -> Self {
-        Self { kind: Kind::Full(Some(bytes).filter(|b| !b.is_empty())), exchange: None }
+        Self { kind: Kind::Full(Some(bytes).filter(|b| !b.is_empty())), filters: None, exchange: None }
     }
 
     pub fn upstream(
@@ -272,17 +274,31 @@ impl ProxyBody {
         if body.incoming.is_end_stream() {
             body.release();
         }
-        Self { kind: Kind::Upstream(Box::new(body)), exchange: None }
+        Self { kind: Kind::Upstream(Box::new(body)), filters: None, exchange: None }
     }
 
     pub fn is_full(&self) -> bool {
         matches!(self.kind, Kind::Full(_))
     }
 
+    /// What the body passes through from now on.
+    pub fn filter(&mut self, filters: Filters) {
+        self.filters = Some(Box::new(filters));
+    }
+
     /// Ties the exchange's end to the body's.
     pub fn with_exchange(mut self, exchange: Box<Exchange>) -> Self {
         self.exchange = Some(exchange);
         self
+    }
+}
+
+impl Kind {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Polled {
+        match self {
+            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Upstream(body) => body.poll(cx),
+        }
     }
 }
 
@@ -335,9 +351,9 @@ impl Body for ProxyBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         let this = &mut *self;
-        let frame = match &mut this.kind {
-            Kind::Full(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
-            Kind::Upstream(body) => ready!(body.poll(cx)),
+        let frame = match &mut this.filters {
+            None => ready!(this.kind.poll(cx)),
+            Some(filters) => ready!(filters.poll(cx, |cx| this.kind.poll(cx))),
         };
         if let (Some(exchange), Some(Ok(frame))) = (&mut this.exchange, &frame) {
             exchange.body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
@@ -347,6 +363,8 @@ impl Body for ProxyBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
+            // What is held back or not yet encoded is still to come.
+            _ if self.filters.is_some() => false,
             Kind::Full(bytes) => bytes.is_none(),
             Kind::Upstream(body) => body.incoming.is_end_stream(),
         }
@@ -354,6 +372,7 @@ impl Body for ProxyBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
+            _ if self.filters.is_some() => SizeHint::default(),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
             Kind::Upstream(body) => body.incoming.size_hint(),
         }

@@ -54,6 +54,8 @@ pub struct Exchange {
     pub forwarded: Option<Box<Forwarded>>,
     /// Cookies of our own for the client, added to whatever is answered.
     pub set_cookies: Vec<HeaderValue>,
+    /// `Access-Control-Allow-Origin`, where the origin is let in.
+    pub cors: Option<HeaderValue>,
     head_bytes: u64,
     /// The request's body, as far as it came.
     pub progress: Option<Rc<Progress>>,
@@ -70,7 +72,8 @@ pub struct Exchange {
     pub response_head: u64,
     pub body_bytes: u64,
     pub is_health: bool,
-    /// Answered by the server before any location: nginx sends no HSTS then (contract §6 step 3).
+    /// Answered by the server before any location, or by a server without any: nginx sends no HSTS then (contract §6
+    /// step 3).
     pub is_app_root: bool,
 }
 
@@ -85,7 +88,10 @@ impl Exchange {
         let headers = request.headers();
         let sent_id = headers.get(X_REQUEST_ID).filter(|id| !id.is_empty()).cloned();
         Box::new(Self {
-            request_id: sent_id.unwrap_or_else(|| request_id(worker)),
+            request_id: sent_id.unwrap_or_else(|| match live.table().global.headers.request_id {
+                true => request_id(worker),
+                false => HeaderValue::from_static(""),
+            }),
             worker: Rc::clone(worker),
             live: Rc::clone(live),
             client: Rc::clone(client),
@@ -100,6 +106,7 @@ impl Exchange {
             sent_host: None,
             forwarded: None,
             set_cookies: Vec::new(),
+            cors: None,
             head_bytes: request_head_bytes(request),
             progress: None,
             tunnel: None,

@@ -17,7 +17,9 @@ use super::attempt::{attempt, condition, status_of, was_sent};
 use super::body::{BodyFault, Pieces, Progress, ProxyBody, RequestBody, Waiting};
 use super::exchange::Exchange;
 use super::facts::Facts;
+use super::outgoing;
 use super::phases::Stopped;
+use super::request_headers;
 use super::respond::{self, Answer};
 use super::timer::within;
 use super::upgrade::Upgrade;
@@ -25,6 +27,7 @@ use super::upstream::Failure;
 use super::upstream::pool::Lease;
 use super::worker::LocalLive;
 use crate::policy::body::MAX_BUFFERED;
+use crate::policy::header_text::ServerHeader;
 use crate::policy::headers::{self, NameRules};
 use crate::policy::retry::{Conditions, Failed, RetryPolicy};
 use crate::policy::upstream::{ConnectionHeader, UpstreamPolicy};
@@ -91,7 +94,7 @@ pub async fn forward(
                 if failed.is_some_and(|f| retry.again(f, &parts.method, attempts, began.elapsed())) {
                     continue;
                 }
-                return Ok(answer(exchange, plan, response, lease, &parts.method));
+                return Ok(answer(exchange, plan, response, lease, &parts));
             }
             Err(missed) => missed,
         };
@@ -195,7 +198,8 @@ fn prepare(
         headers::join_cookies(&mut parts.headers);
     }
     // Templates speak of the request as the client sent it.
-    let host = match &policy.vhost {
+    let filled = request_headers::fill(&global.headers, exchange, &parts.headers);
+    let mut host = match &policy.vhost {
         Some(template) => {
             Some(HeaderValue::from_bytes(&template.fill(&Facts { exchange, headers: &parts.headers })).ok()?)
         }
@@ -237,6 +241,7 @@ fn prepare(
             }
         }
     }
+    request_headers::set(filled, &mut parts.headers, &mut host);
     let target: PathAndQuery = match &plan.target {
         Some(target) => target.parse().ok()?,
         None => parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")),
@@ -290,11 +295,17 @@ fn answer(
     plan: Plan<'_>,
     mut response: Response<Incoming>,
     lease: Lease,
-    method: &Method,
+    asked: &http::request::Parts,
 ) -> Answer {
     let read = plan.route.policy.upstream.timeouts.read;
     let granted = response.headers().get(header::UPGRADE).cloned();
-    headers::to_client(response.headers_mut(), &plan.live.table().global.hide_headers);
+    let global = &plan.live.table().global;
+    let keep_server = global.headers.server == ServerHeader::Upstream;
+    headers::to_client(response.headers_mut(), &global.hide_headers, keep_server);
+    if let Some(rules) = &plan.route.policy.answer {
+        let facts = Facts { exchange, headers: &asked.headers };
+        outgoing::rewrite(&facts, &plan.route.policy, rules, response.headers_mut());
+    }
     let tunnel = exchange.tunnel();
     if response.status() == StatusCode::SWITCHING_PROTOCOLS
         && let Some(upgrade) = plan.upgrade
@@ -308,7 +319,7 @@ fn answer(
         return switched;
     }
     let (mut head, incoming) = response.into_parts();
-    set_length(&mut head.headers, head.status, method, &incoming);
+    set_length(&mut head.headers, head.status, &asked.method, &incoming);
     let timers = &exchange.worker.timers;
     let progress = exchange.progress.clone().unwrap_or_else(|| Progress::new(timers));
     let body = ProxyBody::upstream(incoming, lease, progress, read, timers);

@@ -13,13 +13,12 @@ use tokio::task::spawn_local;
 use super::body::ProxyBody;
 use super::connection::{Activity, Client};
 use super::exchange::Exchange;
-use super::head::{RequestedHost, check_framing, check_method, requested_host, sent_target};
+use super::head::{check_framing, check_method, requested_host, sent_target};
 use super::respond::{self, Answer};
 use super::timer::within;
 use super::worker::{LocalLive, Worker};
-use super::{forward, upgrade};
+use super::{forward, outgoing, redirects, upgrade};
 use crate::base::path;
-use crate::policy::RoutePolicy;
 use crate::policy::body::too_large;
 use crate::policy::canary::Side;
 use crate::policy::https_redirect::Asked;
@@ -62,6 +61,7 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
     let mut exchange = Exchange::new(&worker, &client, &activity, &live, &request);
     let (method, version) = (request.method().clone(), request.version());
     let expects = request.headers().contains_key(header::EXPECT);
+    let asked = outgoing::Asked::of(&request, &live.table().global);
     let mut answer = match run(&mut exchange, &live, request).await {
         Ok(answer) => answer,
         Err(Stopped { mut answer, unread }) => {
@@ -79,6 +79,7 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
     if let (true, false, Some(hsts)) = (client.tls, exchange.is_app_root, &global.hsts) {
         answer.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
+    outgoing::finish(&exchange, live.table(), &asked, &mut answer);
     for cookie in exchange.set_cookies.drain(..) {
         answer.headers_mut().append(header::SET_COOKIE, cookie);
     }
@@ -129,11 +130,15 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     exchange.host.clone_from(&host.name);
     exchange.sent_host.clone_from(&host.value);
 
-    // FIND_CONFIG: server, its redirect of the root, location, body size, the slash of a directory
+    // FIND_CONFIG: server, its redirect to another name or of the root, location, body size, the slash of a directory
     let table = live.table();
     let Some(server) = table.virtual_host(&exchange.host) else {
         return Err(Stopped::page(StatusCode::NOT_FOUND, request));
     };
+    if let Some(target) = &server.redirect_to {
+        exchange.is_app_root = true;
+        return Err(Stopped::with(redirects::to_counterpart(exchange, target), request));
+    }
     if let (Some(root), b"/") = (&server.app_root, normal.as_slice()) {
         let location = format!("{}://{}{root}", exchange.client.scheme(), host.sent);
         exchange.route = route_index(server.paths.find(&normal));
@@ -155,13 +160,22 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
         return Err(Stopped::page(StatusCode::PAYLOAD_TOO_LARGE, request));
     }
     if let Found::AddSlash(_) = found {
-        let location = slash_location(exchange, policy, &host, &normal, request.uri().query());
-        return Err(Stopped::with(respond::redirect(StatusCode::MOVED_PERMANENTLY, &location), request));
+        let answer = redirects::to_directory(exchange, policy, &normal, request.uri().query());
+        return Err(Stopped::with(answer, request));
     }
 
-    // REWRITE: denied locations, rewrites to elsewhere, https, nobody there
+    // REWRITE: denied locations, CORS, redirects, rewrites to elsewhere, https, nobody there
     if policy.denied.is_some() {
         return Err(Stopped::page(StatusCode::SERVICE_UNAVAILABLE, request));
+    }
+    if let Some(cors) = &policy.cors {
+        exchange.cors = cors.allow(request.headers().get(header::ORIGIN));
+        if exchange.cors.is_some() && *request.method() == Method::OPTIONS {
+            return Err(Stopped::with(redirects::preflight(), request));
+        }
+    }
+    if let Some(redirect) = &policy.redirect {
+        return Err(Stopped::with(redirects::of_location(exchange, policy, redirect), request));
     }
     let mut target = None;
     let mut prefix = None;
@@ -226,34 +240,6 @@ fn is_health(server: &VirtualHost, found: Found, path: &[u8], live: &LocalLive) 
     let Some(health) = &server.health_path else { return false };
     let by_rule = route_index(found).and_then(|i| live.table().route(i)).is_some_and(|r| &*r.labels.path != "/");
     path == health.as_bytes() && !by_rule
-}
-
-/// The Location of a directory's redirect: absolute without the port, unless asked otherwise (contract §4.2).
-fn slash_location(
-    exchange: &Exchange,
-    policy: &RoutePolicy,
-    host: &RequestedHost,
-    normal: &[u8],
-    query: Option<&str>,
-) -> String {
-    let mut location = String::new();
-    if !policy.relative_redirects {
-        location.push_str(exchange.client.scheme());
-        location.push_str("://");
-        location.push_str(&host.name);
-        let standard = if exchange.client.tls { 443 } else { 80 };
-        if policy.port_in_redirect && exchange.client.port != standard {
-            location.push(':');
-            location.push_str(&exchange.client.port.to_string());
-        }
-    }
-    path::escape_path(normal, &mut location);
-    location.push('/');
-    if let Some(query) = query {
-        location.push('?');
-        location.push_str(query);
-    }
-    location
 }
 
 fn fill(template: &Template, groups: &Groups<'_>) -> Vec<u8> {
