@@ -345,20 +345,35 @@ impl UpstreamBody {
     }
 }
 
+fn length(frame: &Frame<Bytes>) -> u64 {
+    frame.data_ref().map_or(0, |data| data.len() as u64)
+}
+
 impl Body for ProxyBody {
     type Data = Bytes;
     type Error = BodyFault;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         let this = &mut *self;
-        let frame = match &mut this.filters {
-            None => ready!(this.kind.poll(cx)),
-            Some(filters) => ready!(filters.poll(cx, |cx| this.kind.poll(cx))),
+        let mut read = 0;
+        let mut source = |cx: &mut Context<'_>| {
+            let polled = this.kind.poll(cx);
+            if let Poll::Ready(Some(Ok(frame))) = &polled {
+                read += length(frame);
+            }
+            polled
         };
-        if let (Some(exchange), Some(Ok(frame))) = (&mut this.exchange, &frame) {
-            exchange.body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        let polled = match &mut this.filters {
+            None => source(cx),
+            Some(filters) => filters.poll(cx, source),
+        };
+        if let Some(exchange) = &mut this.exchange {
+            exchange.upstream_bytes += read;
+            if let Poll::Ready(Some(Ok(frame))) = &polled {
+                exchange.body_bytes += length(frame);
+            }
         }
-        Poll::Ready(frame)
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

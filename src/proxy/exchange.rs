@@ -71,6 +71,8 @@ pub struct Exchange {
     pub status: u16,
     pub response_head: u64,
     pub body_bytes: u64,
+    /// The body as the upstream sent it, before it was compressed.
+    pub upstream_bytes: u64,
     pub is_health: bool,
     /// Answered by the server before any location, or by a server without any: nginx sends no HSTS then (contract §6
     /// step 3).
@@ -117,6 +119,7 @@ impl Exchange {
             status: 0,
             response_head: 0,
             body_bytes: 0,
+            upstream_bytes: 0,
             is_health: false,
             is_app_root: false,
         })
@@ -170,7 +173,7 @@ impl Exchange {
     /// Notes what went through the tunnel: `received` from the client, `sent` to it.
     pub fn tunnelled(&mut self, received: u64, sent: u64) {
         self.head_bytes += received;
-        self.body_bytes = sent;
+        (self.body_bytes, self.upstream_bytes) = (sent, sent);
     }
 
     /// Hands the exchange to its tunnel, if it has one.
@@ -238,7 +241,7 @@ impl Exchange {
             .enumerate()
             .map(|(i, tried)| Attempt {
                 addr: tried.address,
-                response_length: (i == last && tried.failed_after.is_none()).then_some(self.body_bytes),
+                response_length: (i == last && tried.failed_after.is_none()).then_some(self.upstream_bytes),
                 response_time: tried.failed_after.unwrap_or_else(|| tried.began.elapsed()),
                 status: tried.status,
             })

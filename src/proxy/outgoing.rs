@@ -58,7 +58,8 @@ pub fn finish(exchange: &Exchange, table: &RoutingTable, asked: &Asked, answer: 
         ServerHeader::Upstream => drop(answer.headers_mut().entry(header::SERVER).or_insert(SERVER)),
     }
     let compressor = global.compression.is_some().then(|| compress(exchange, global, asked, answer)).flatten();
-    let rate = policy.and_then(|policy| policy.response_rate).filter(|_| !answer.body().is_full());
+    let flows = !answer.body().is_full() && !answer.body().is_end_stream();
+    let rate = policy.and_then(|policy| policy.response_rate).filter(|_| flows);
     let limiter = rate.map(|rate| Limiter::new(rate, &exchange.worker.timers));
     if compressor.is_some() || limiter.is_some() {
         answer.body_mut().filter(Filters::new(compressor, limiter));

@@ -109,3 +109,24 @@ fn it_is_off_unless_asked_for() {
     let on = || proxy.get_with("a.test", "/", &fields).header("content-encoding") == Some("zstd");
     assert!(crate::kit::eventually(crate::kit::DEADLINE, || on().then_some(())).is_some());
 }
+
+#[test]
+fn over_http2_and_with_broken_upstreams() {
+    let (_upstream, _manifests, proxy) = site(&[("a.test", &[])], &[("use-gzip", "true")]);
+    let fields = [("accept-encoding", "gzip"), ("x-test-body-bytes", "300000"), ("x-test-trailers", "x-end: 1")];
+    let client = proxy.h2();
+    let response = client.request("GET", "a.test", "/", &fields, b"");
+    assert_eq!((response.status, response.header("content-encoding")), (200, Some("gzip")));
+    let mut out = Vec::new();
+    flate2::read::MultiGzDecoder::new(response.body.as_slice()).read_to_end(&mut out).unwrap();
+    assert_eq!((out.len(), response.trailer("x-end")), (300_000, Some("1")));
+    let head = client.request("HEAD", "a.test", "/", &fields, b"");
+    assert_eq!((head.header("content-encoding"), head.body.len()), (Some("gzip"), 0));
+    // What breaks off upstream does not look whole.
+    let cut = ["Accept-Encoding: gzip", "X-Test-Body-Bytes: 300000", "X-Test-Cut: 1000"];
+    let response = proxy.get_with("a.test", "/", &cut);
+    assert_eq!((response.header("content-encoding"), response.complete), (Some("gzip"), false));
+    // The log's two lengths are the client's and the upstream's.
+    let line = proxy.wait_for_stdout("\"GET / HTTP/2.0\" 200").unwrap();
+    assert!(line.contains(" 300000 ") && !line.contains(" 200 300000 "), "{line}");
+}

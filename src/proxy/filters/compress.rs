@@ -18,8 +18,8 @@ use crate::proxy::body::BodyFault;
 /// Encoded bytes are handed on from here on, however much more could be read at once.
 const ENOUGH: usize = 16 * 1024;
 
-/// Bytes that are read at one poll, however little comes out: other connections wait.
-const TURN: usize = 256 * 1024;
+/// Bytes that are encoded at one poll, however little comes out: other connections wait.
+const TURN: usize = 64 * 1024;
 
 /// The window of brotli and Zstandard as a power of two, which bounds the memory of one body (512 KiB, as ngx_brotli).
 const WINDOW: u32 = 19;
@@ -86,6 +86,8 @@ pub struct Compressor {
     coding: Coding,
     /// `None` once the body has ended.
     encoder: Option<Encoder>,
+    /// What was read and is not encoded yet: one piece.
+    input: Bytes,
     /// Something was written since the last flush.
     dirty: bool,
     trailers: Option<Frame<Bytes>>,
@@ -100,48 +102,58 @@ impl fmt::Debug for Compressor {
 impl Compressor {
     /// For a body of that length, where it is known. Fails only for want of memory.
     pub fn new(coding: Coding, level: u32, length: Option<u64>) -> io::Result<Self> {
-        Ok(Self { coding, encoder: Some(Encoder::new(coding, level, length)?), dirty: false, trailers: None })
+        Ok(Self {
+            coding,
+            encoder: Some(Encoder::new(coding, level, length)?),
+            input: Bytes::new(),
+            dirty: false,
+            trailers: None,
+        })
     }
 
     pub fn poll(&mut self, cx: &mut Context<'_>, source: &mut impl FnMut(&mut Context<'_>) -> Polled) -> Polled {
-        let mut read = 0;
+        let mut turn = TURN;
         loop {
             let Some(encoder) = &mut self.encoder else { return Poll::Ready(self.trailers.take().map(Ok)) };
-            match source(cx) {
-                Poll::Pending => {
-                    if !std::mem::take(&mut self.dirty) {
-                        return Poll::Pending;
-                    }
-                    if encoder.flush().is_err() {
-                        return self.fail(BodyFault::Upstream);
-                    }
-                    return match hand_out(encoder) {
-                        Some(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
-                        None => Poll::Pending,
-                    };
+            if encoder.out().len() >= ENOUGH
+                && let Some(data) = hand_out(encoder)
+            {
+                return Poll::Ready(Some(Ok(Frame::data(data))));
+            }
+            if !self.input.is_empty() {
+                if turn == 0 {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
+                let part = self.input.split_to(self.input.len().min(turn));
+                turn -= part.len();
+                self.dirty = true;
+                if encoder.write(&part).is_err() {
+                    return self.fail(BodyFault::Upstream);
+                }
+                continue;
+            }
+            match source(cx) {
+                Poll::Pending => return self.pause(),
                 Poll::Ready(None) => return self.end(None),
                 Poll::Ready(Some(Err(fault))) => return self.fail(fault),
-                Poll::Ready(Some(Ok(frame))) => {
-                    let data = match frame.into_data() {
-                        Ok(data) => data,
-                        Err(trailers) => return self.end(Some(trailers)),
-                    };
-                    read += data.len();
-                    self.dirty |= !data.is_empty();
-                    let turn_ends = read >= TURN;
-                    if encoder.write(&data).is_err() || (turn_ends && encoder.flush().is_err()) {
-                        return self.fail(BodyFault::Upstream);
-                    }
-                    self.dirty &= !turn_ends;
-                    if (turn_ends || encoder.out().len() >= ENOUGH)
-                        && let Some(data) = hand_out(encoder)
-                    {
-                        return Poll::Ready(Some(Ok(Frame::data(data))));
-                    }
-                }
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => self.input = data,
+                    Err(trailers) => return self.end(Some(trailers)),
+                },
             }
         }
+    }
+
+    /// Nothing more is there for now: what was written goes out.
+    fn pause(&mut self) -> Polled {
+        let Some(encoder) = self.encoder.as_mut().filter(|_| std::mem::take(&mut self.dirty)) else {
+            return Poll::Pending;
+        };
+        if encoder.flush().is_err() {
+            return self.fail(BodyFault::Upstream);
+        }
+        hand_out(encoder).map_or(Poll::Pending, |data| Poll::Ready(Some(Ok(Frame::data(data)))))
     }
 
     fn end(&mut self, trailers: Option<Frame<Bytes>>) -> Polled {
@@ -200,8 +212,12 @@ mod tests {
                 let mut compressor = Compressor::new(coding, 3, None).unwrap();
                 let mut left: VecDeque<_> = pieces.iter().map(|piece| Some(*piece)).collect();
                 let mut encoded = Vec::new();
-                while let Poll::Ready(Some(frame)) = next(&mut compressor, &mut left) {
-                    encoded.extend_from_slice(&frame.unwrap().into_data().unwrap());
+                loop {
+                    match next(&mut compressor, &mut left) {
+                        Poll::Ready(Some(frame)) => encoded.extend_from_slice(&frame.unwrap().into_data().unwrap()),
+                        Poll::Ready(None) => break,
+                        Poll::Pending => assert!(!compressor.input.is_empty(), "it waits for its next turn only"),
+                    }
                 }
                 assert!(decode(coding, &encoded) == pieces.concat(), "{coding:?}");
             }
