@@ -2,15 +2,25 @@
 
 use http::StatusCode;
 
+use super::template::Template;
+
 /// The answer to every request of a location.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Redirect {
     pub status: StatusCode,
     /// A URL or a path, as it was written.
     pub location: String,
+    /// The same with nginx's variables, where it has any: only without validation of annotations.
+    pub template: Option<Template>,
 }
 
 impl Redirect {
+    /// Errors name the variable that is unknown.
+    pub fn new(status: StatusCode, location: &str) -> Result<Self, String> {
+        let template = location.contains('$').then(|| Template::parse(location)).transpose()?;
+        Ok(Self { status, location: location.to_owned(), template })
+    }
+
     /// nginx's `return` sends its text as `Location` with these statuses; with others it is the body.
     pub fn has_location(&self) -> bool {
         matches!(self.status.as_u16(), 301 | 302 | 303 | 307 | 308)

@@ -13,6 +13,7 @@ use tokio::task::spawn_local;
 use super::body::ProxyBody;
 use super::connection::{Activity, Client};
 use super::exchange::Exchange;
+use super::facts::Facts;
 use super::head::{check_framing, check_method, requested_host, sent_target};
 use super::respond::{self, Answer};
 use super::timer::within;
@@ -175,7 +176,8 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
         }
     }
     if let Some(redirect) = &policy.redirect {
-        return Err(Stopped::with(redirects::of_location(exchange, policy, redirect), request));
+        let facts = Facts { exchange, headers: request.headers() };
+        return Err(Stopped::with(redirects::of_location(&facts, policy, redirect), request));
     }
     let mut target = None;
     let mut prefix = None;

@@ -1,11 +1,14 @@
 //! Redirects of the proxy's own: their `Location`, and the answer.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
 
 use super::body::ProxyBody;
 use super::exchange::Exchange;
+use super::facts::Facts;
 use super::respond::{self, Answer};
 use crate::base::path;
 use crate::policy::RoutePolicy;
@@ -38,14 +41,19 @@ pub fn to_directory(exchange: &Exchange, policy: &RoutePolicy, normal: &[u8], qu
 }
 
 /// `permanent-redirect` and `temporal-redirect`.
-pub fn of_location(exchange: &Exchange, policy: &RoutePolicy, redirect: &Redirect) -> Answer {
+pub fn of_location(facts: &Facts<'_>, policy: &RoutePolicy, redirect: &Redirect) -> Answer {
+    let exchange = facts.exchange;
+    let location = match &redirect.template {
+        Some(template) => Cow::Owned(String::from_utf8_lossy(&template.fill(facts)).into_owned()),
+        None => Cow::Borrowed(redirect.location.as_str()),
+    };
     if redirect.has_location() {
-        return match redirect.location.starts_with('/') {
-            true => respond::redirect(redirect.status, &format!("{}{}", origin(exchange, policy), redirect.location)),
-            false => respond::redirect(redirect.status, &redirect.location),
+        return match location.starts_with('/') {
+            true => respond::redirect(redirect.status, &format!("{}{location}", origin(exchange, policy))),
+            false => respond::redirect(redirect.status, &location),
         };
     }
-    let text = if redirect.status == StatusCode::NOT_MODIFIED { String::new() } else { redirect.location.clone() };
+    let text = if redirect.status == StatusCode::NOT_MODIFIED { String::new() } else { location.into_owned() };
     let mut answer = Response::new(ProxyBody::full(Bytes::from(text)));
     *answer.status_mut() = redirect.status;
     let default_type = exchange.live.table().global.headers.default_type.clone();

@@ -66,6 +66,17 @@ fn redirects_come_before_https_and_rewrites() {
 }
 
 #[test]
+fn redirects_with_variables() {
+    let (_upstream, manifests, _validating) = site(
+        &[("a.test", &[("permanent-redirect", "https://new.test$request_uri"), ("permanent-redirect-code", "307")])],
+        &[],
+    );
+    let proxy = Proxy::start(&manifests, &["--enable-annotation-validation=false"]);
+    let response = proxy.get("a.test", "/x?q");
+    assert_eq!((response.status, response.header("location")), (307, Some("https://new.test/x?q")));
+}
+
+#[test]
 fn the_other_name_of_a_host_redirects_to_it() {
     let (_upstream, _manifests, proxy) = site(
         &[

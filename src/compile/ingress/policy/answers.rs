@@ -43,7 +43,13 @@ pub fn resolve(
         tell(Severity::Warning, Reason::AnnotationParsingFailed, "temporal-redirect", message);
         policy.relative_redirects = settings.relative_redirects;
     } else if !location.is_catch_all {
-        policy.redirect = redirect(a).map(Arc::new);
+        match redirect(a).transpose() {
+            Ok(redirect) => policy.redirect = redirect.map(Arc::new),
+            Err((key, reason)) => {
+                tell(Severity::Error, Reason::AnnotationParsingFailed, key, format!("{reason}; its paths answer 503"));
+                policy.denied = policy.denied.take().or_else(|| Some(reason.into()));
+            }
+        }
     }
     policy.cors = cors(a).map(Arc::new);
     if let Some(named) = &a.custom_headers {
@@ -69,18 +75,19 @@ pub fn default_server(settings: &Settings, policy: &mut RoutePolicy) {
     policy.answer = rewrites(&Annotations::default(), settings).0;
 }
 
-fn redirect(a: &Annotations) -> Option<Redirect> {
+/// Errors come with their key.
+fn redirect(a: &Annotations) -> Option<Result<Redirect, (&'static str, String)>> {
     let status = |code: Option<i64>, last: u16, default: StatusCode| {
         let code = code.and_then(|code| u16::try_from(code).ok()).filter(|code| (300..=last).contains(code));
         code.and_then(|code| StatusCode::from_u16(code).ok()).unwrap_or(default)
     };
     if let Some(url) = &a.temporal_redirect {
-        let code = a.temporal_redirect_code.map(|code| code.0);
-        return Some(Redirect { status: status(code, 307, StatusCode::FOUND), location: url.as_str().to_owned() });
+        let status = status(a.temporal_redirect_code.map(|code| code.0), 307, StatusCode::FOUND);
+        return Some(Redirect::new(status, url.as_str()).map_err(|reason| ("temporal-redirect", reason)));
     }
     let url = a.permanent_redirect.as_ref()?;
-    let code = a.permanent_redirect_code.map(|code| code.0);
-    Some(Redirect { status: status(code, 308, StatusCode::MOVED_PERMANENTLY), location: url.as_str().to_owned() })
+    let status = status(a.permanent_redirect_code.map(|code| code.0), 308, StatusCode::MOVED_PERMANENTLY);
+    Some(Redirect::new(status, url.as_str()).map_err(|reason| ("permanent-redirect", reason)))
 }
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, PUT, POST, DELETE, PATCH, OPTIONS");
