@@ -222,6 +222,22 @@ mod tests {
         assert!(Replacement::path("/one").is_err() && Replacement::domain("a b c").is_err());
     }
 
+    proptest::proptest! {
+        /// What is not an attribute that a rule finds stays byte by byte.
+        #[test]
+        fn other_cookies_stay(cookie in "[ -~]{0,40}", value in "[a-z/.]{0,8}") {
+            let rewrites = AnswerRewrites {
+                cookie_path: Replacement::path("/never-there /x").unwrap(),
+                cookie_domain: Replacement::domain("never.there x").unwrap(),
+                redirect: None,
+            };
+            proptest::prop_assert_eq!(rewrites.cookie(cookie.as_bytes(), &NoValues), None);
+            let found = format!("a=b; pATH=/never-there{value}; z");
+            let expected = format!("a=b; pATH=/x{value}; z");
+            proptest::prop_assert_eq!(text(rewrites.cookie(found.as_bytes(), &NoValues)), Some(expected));
+        }
+    }
+
     #[test]
     fn redirects() {
         let rows = [

@@ -44,6 +44,13 @@ impl Asked {
 pub fn finish(exchange: &Exchange, table: &RoutingTable, asked: &Asked, answer: &mut Answer) {
     let global = &table.global;
     add(exchange, &global.headers.add, asked, answer.headers_mut());
+    match global.headers.server {
+        ServerHeader::Hidden => drop(answer.headers_mut().remove(header::SERVER)),
+        // An upstream's is not here any more unless it is to be shown.
+        ServerHeader::Own | ServerHeader::Upstream => {
+            answer.headers_mut().entry(header::SERVER).or_insert(SERVER);
+        }
+    }
     let own = exchange.route.filter(|_| !exchange.is_app_root).and_then(|index| table.route(index));
     let policy = own.map(|route| &*route.policy).filter(|policy| policy.denied.is_none());
     for header in policy.and_then(|policy| policy.custom_headers.as_ref()).iter().flat_map(|list| list.iter()) {
@@ -51,11 +58,6 @@ pub fn finish(exchange: &Exchange, table: &RoutingTable, asked: &Asked, answer: 
     }
     if let (Some(origin), Some(cors)) = (&exchange.cors, policy.and_then(|policy| policy.cors.as_ref())) {
         cors.write(origin.clone(), answer.headers_mut());
-    }
-    match global.headers.server {
-        ServerHeader::Hidden => {}
-        ServerHeader::Own => drop(answer.headers_mut().insert(header::SERVER, SERVER)),
-        ServerHeader::Upstream => drop(answer.headers_mut().entry(header::SERVER).or_insert(SERVER)),
     }
     let compressor = global.compression.is_some().then(|| compress(exchange, global, asked, answer)).flatten();
     let flows = !answer.body().is_full() && !answer.body().is_end_stream();

@@ -224,6 +224,43 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(64))]
+
+        /// Whatever the pieces and the pauses between them, what had come before a pause can be read at it.
+        #[test]
+        fn nothing_is_lost_or_held_back(pieces in proptest::collection::vec((proptest::collection::vec(0..8_u8, 0..40_000), 0..3_u8), 0..6)) {
+            for coding in Coding::ALL {
+                let mut compressor = Compressor::new(coding, 1, None).unwrap();
+                let mut source: VecDeque<Option<&[u8]>> = VecDeque::new();
+                for (piece, pauses) in &pieces {
+                    source.push_back(Some(piece));
+                    source.extend((0..*pauses).map(|_| None));
+                }
+                let (mut given, mut encoded) = (Vec::new(), Vec::new());
+                let mut rest = pieces.iter();
+                loop {
+                    let before = source.len();
+                    match next(&mut compressor, &mut source) {
+                        Poll::Ready(Some(frame)) => encoded.extend_from_slice(&frame.unwrap().into_data().unwrap()),
+                        Poll::Ready(None) => break,
+                        Poll::Pending if compressor.input.is_empty() => {
+                            proptest::prop_assert!(before > source.len());
+                            let left = source.iter().flatten().count();
+                            while rest.len() > left {
+                                given.extend_from_slice(&rest.next().unwrap().0);
+                            }
+                            proptest::prop_assert!(decode(coding, &encoded) == given, "{coding:?}");
+                        }
+                        Poll::Pending => {}
+                    }
+                }
+                let all: Vec<u8> = pieces.iter().flat_map(|(piece, _)| piece.clone()).collect();
+                proptest::prop_assert!(decode(coding, &encoded) == all, "{coding:?}");
+            }
+        }
+    }
+
     #[test]
     fn a_pause_sends_what_is_there() {
         for coding in Coding::ALL {
