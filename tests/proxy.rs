@@ -4,6 +4,8 @@
 
 mod kit;
 
+#[path = "proxy/answers.rs"]
+mod answers;
 #[path = "proxy/balance.rs"]
 mod balance;
 #[path = "proxy/bodies.rs"]
@@ -14,6 +16,8 @@ mod canary;
 mod changes;
 #[path = "proxy/client_certificates.rs"]
 mod client_certificates;
+#[path = "proxy/compression.rs"]
+mod compression;
 #[path = "proxy/drain.rs"]
 mod drain;
 #[path = "proxy/error_pages.rs"]

@@ -8,23 +8,38 @@ use crate::snapshot::{Ingress, ObjectKey, References, Snapshot};
 /// Annotations that name a Secret and are acted on.
 const SECRETS: &[&str] = &["auth-tls-secret", "proxy-ssl-secret"];
 
+/// Annotations that name a ConfigMap and are acted on, of whatever namespace.
+const CONFIG_MAPS: &[&str] = &["custom-headers"];
+
+/// Keys of the controller's ConfigMap that name another.
+const OF_THE_CONFIG_MAP: &[&str] = &["add-headers", "proxy-set-headers"];
+
 /// What the flags and the Ingresses that are ours refer to.
 pub fn references(snapshot: &Snapshot, options: &Options) -> References {
     let named = [&options.config_map, &options.tcp_services, &options.udp_services];
     let classes = snapshot.ingress_classes.values().filter(|class| is_ours(class, options));
-    let config_maps = named.into_iter().flatten().cloned().chain(classes.filter_map(|class| class.config_map()));
+    let mut config_maps: Vec<ObjectKey> =
+        named.into_iter().flatten().cloned().chain(classes.filter_map(|class| class.config_map())).collect();
     let main = options.config_map.as_ref().and_then(|key| snapshot.config_maps.get(key));
+    let texts = main.into_iter().flat_map(|map| OF_THE_CONFIG_MAP.iter().filter_map(|key| map.data.get(*key)));
+    config_maps.extend(texts.filter_map(|text| ObjectKey::parse(text.trim(), "")));
     let allowed = main.and_then(|map| map.data.get("allow-cross-namespace-resources"));
     let foreign = allowed.and_then(|text| go_bool(text.trim())).unwrap_or(false);
     let mut secrets = Vec::from_iter(options.default_certificate.clone());
     for (key, ingress) in snapshot.ingresses.iter().filter(|(_, ingress)| is_owned(ingress, snapshot, options)) {
-        of_ingress(key, ingress, options, foreign, &mut secrets);
+        of_ingress(key, ingress, options, foreign, (&mut secrets, &mut config_maps));
     }
     // Sorted once, as sets.
-    References { secrets: secrets.into_iter().collect(), config_maps: config_maps.collect() }
+    References { secrets: secrets.into_iter().collect(), config_maps: config_maps.into_iter().collect() }
 }
 
-fn of_ingress(key: &ObjectKey, ingress: &Ingress, options: &Options, foreign: bool, secrets: &mut Vec<ObjectKey>) {
+fn of_ingress(
+    key: &ObjectKey,
+    ingress: &Ingress,
+    options: &Options,
+    foreign: bool,
+    (secrets, config_maps): (&mut Vec<ObjectKey>, &mut Vec<ObjectKey>),
+) {
     let certificates = ingress.spec.tls.iter().filter(|tls| !tls.secret_name.is_empty());
     secrets.extend(certificates.map(|tls| ObjectKey::new(key.namespace.clone(), tls.secret_name.as_str())));
     for (name, text) in &ingress.metadata.annotations {
@@ -33,6 +48,8 @@ fn of_ingress(key: &ObjectKey, ingress: &Ingress, options: &Options, foreign: bo
             // Others' Secrets are not read either, unless the ConfigMap allows it.
             let named = ObjectKey::parse(text.trim(), &key.namespace);
             secrets.extend(named.filter(|named| foreign || named.namespace == key.namespace));
+        } else if own.is_some_and(|own| CONFIG_MAPS.contains(&own)) {
+            config_maps.extend(ObjectKey::parse(text.trim(), ""));
         }
     }
 }
@@ -63,6 +80,7 @@ mod tests {
             ingress("b", "nginx", "", Some(("nginx.ingress.kubernetes.io/proxy-ssl-secret", " other/ca "))),
             ingress("c", "nginx", "", Some(("example.com/proxy-ssl-secret", "other/not-ours"))),
             ingress("d", "another", "not-ours-either", None),
+            ingress("e", "nginx", "", Some(("nginx.ingress.kubernetes.io/custom-headers", "other/headers"))),
         ] {
             snapshot.insert(object);
         }
@@ -76,20 +94,24 @@ mod tests {
         let mut allowed = snapshot.clone();
         let mut map = ConfigMap::default();
         (map.metadata.namespace, map.metadata.name) = ("ns".into(), "config".into());
+        map.data.insert("add-headers".into(), "ns/add".into());
         map.data.insert("allow-cross-namespace-resources".into(), "true".into());
         allowed.insert(Object::ConfigMap(Arc::new(map)));
-        assert!(references(&allowed, &allowing).secrets.contains(&ObjectKey::new("other", "ca")));
+        let referred = references(&allowed, &allowing);
+        assert!(referred.secrets.contains(&ObjectKey::new("other", "ca")));
+        assert!(referred.config_maps.contains(&ObjectKey::new("ns", "add")));
         let references = references(&snapshot, &options);
         let names: Vec<String> = references.secrets.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["ns/default", "shop/web-tls"], "others' Secrets are not read");
         let names: Vec<String> = references.config_maps.iter().map(ToString::to_string).collect();
-        assert_eq!(names, ["ns/tcp", "ns/udp"]);
+        assert_eq!(names, ["ns/tcp", "ns/udp", "other/headers"]);
     }
 
     #[test]
     fn every_annotation_that_names_an_object_is_known_here() {
         let named = ROWS.iter().filter(|row| row.field.is_some() && row.values == ObjectKey::SHAPE);
-        let missing: Vec<_> = named.map(|row| row.key).filter(|key| !SECRETS.contains(key)).collect();
+        let missing: Vec<_> =
+            named.map(|row| row.key).filter(|key| !SECRETS.contains(key) && !CONFIG_MAPS.contains(key)).collect();
         assert!(missing.is_empty(), "{missing:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! The ConfigMap's settings, resolved: each key, else its built-in default (contract §11).
 
 mod balance;
+pub mod headers;
 mod identity;
 pub mod tls;
 
@@ -45,6 +46,7 @@ pub struct Settings {
     pub balance: BalanceSettings,
     pub errors: ErrorSettings,
     pub cross_namespace: bool,
+    pub headers: headers::HeaderSettings,
     /// Why every location answers 503: an access setting of the ConfigMap that cannot be acted on.
     pub denied: Option<Arc<str>>,
 }
@@ -70,6 +72,7 @@ impl Default for Settings {
             balance: BalanceSettings::default(),
             errors: ErrorSettings::default(),
             cross_namespace: false,
+            headers: headers::HeaderSettings::default(),
             denied: None,
         }
     }
@@ -95,18 +98,26 @@ impl AllSettings {
 const OF_CLASSES: &[&str] = &[
     "custom-http-errors",
     "disable-proxy-intercept-errors",
-    "force-ssl-redirect",
     "load-balance",
+    "app-root",
+    "force-ssl-redirect",
+    "limit-rate",
+    "limit-rate-after",
     "no-tls-redirect-locations",
     "preserve-trailing-slash",
     "proxy-body-size",
     "proxy-buffer-size",
+    "proxy-buffering",
     "proxy-connect-timeout",
+    "proxy-cookie-domain",
+    "proxy-cookie-path",
     "proxy-http-version",
     "proxy-next-upstream",
     "proxy-next-upstream-timeout",
     "proxy-next-upstream-tries",
     "proxy-read-timeout",
+    "proxy-redirect-from",
+    "proxy-redirect-to",
     "proxy-request-buffering",
     "proxy-send-timeout",
     "relative-redirects",
@@ -127,7 +138,7 @@ pub fn resolve(snapshot: &Snapshot, options: &Options, report: &mut Report) -> A
         let message = "it does not exist: every setting has its default";
         report.object(Severity::Warning, Reason::MissingReference, "ConfigMap", &Meta::of(key), None, message);
     }
-    let main = read(map, report);
+    let main = read(map, snapshot, report);
     let ours = snapshot.ingress_classes.values().filter(|class| is_ours(class, options));
     let classes =
         ours.filter_map(|class| Some((Arc::clone(&class.metadata.name), of_class(class, map, snapshot, report)?)));
@@ -159,7 +170,7 @@ fn of_class(class: &IngressClass, main: &ConfigMap, snapshot: &Snapshot, report:
     merged.data.extend(own.iter().map(|(key, value)| ((*key).clone(), (*value).clone())));
     // What is wrong with the controller's own keys was told already.
     let mut again = Report::default();
-    let settings = read(&merged, &mut again);
+    let settings = read(&merged, snapshot, &mut again);
     for diagnostic in again.into_sorted() {
         if diagnostic.key.as_ref().is_some_and(|key| own.iter().any(|(own, _)| *own == key)) {
             report.add(diagnostic);
@@ -168,7 +179,7 @@ fn of_class(class: &IngressClass, main: &ConfigMap, snapshot: &Snapshot, report:
     Some(settings)
 }
 
-fn read(map: &ConfigMap, report: &mut Report) -> Settings {
+fn read(map: &ConfigMap, snapshot: &Snapshot, report: &mut Report) -> Settings {
     let (raw, problems) = ConfigMapSettings::parse(&map.data);
     let key = map.metadata.key();
     let denial = problems.iter().find(|problem| problem.effect == Effect::Deny);
@@ -188,7 +199,9 @@ fn read(map: &ConfigMap, report: &mut Report) -> Settings {
         let reason = Reason::ConfigMapParsingFailed;
         report.object(Severity::Warning, reason, "ConfigMap", &map.metadata, Some(key.to_owned()), message);
     }
-    Settings { denied, ..from_raw(&raw) }
+    let mut settings = Settings { denied, ..from_raw(&raw) };
+    headers::refer(&mut settings.global, &raw, map, snapshot, report);
+    settings
 }
 
 /// Fills in the defaults.
@@ -227,6 +240,7 @@ fn from_raw(raw: &ConfigMapSettings) -> Settings {
         balance: BalanceSettings::from_raw(raw),
         errors: ErrorSettings::from_raw(raw),
         cross_namespace: raw.allow_cross_namespace_resources.unwrap_or(false),
+        headers: headers::defaults(raw),
         denied: None,
     }
 }
@@ -273,6 +287,8 @@ fn global(raw: &ConfigMapSettings) -> GlobalPolicy {
         head: identity::head(raw),
         ipv6_names: !raw.disable_ipv6_dns.unwrap_or(!default.ipv6_names),
         tls: tls::resolve(raw),
+        headers: headers::global(raw),
+        compression: headers::compression(raw),
     }
 }
 

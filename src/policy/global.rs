@@ -6,8 +6,10 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, StatusCode};
 use regex_automata::meta::Regex;
 
+use super::compression::Compression;
 use super::forwarded::TrustPolicy;
 use super::head::HeadLimits;
+use super::header_text::GlobalHeaders;
 use super::rewrite::build_regex;
 use super::server_tls::TlsPolicy;
 use super::stream::StreamPolicy;
@@ -42,6 +44,9 @@ pub struct GlobalPolicy {
     /// Whether external names may lead to IPv6 addresses.
     pub ipv6_names: bool,
     pub tls: TlsPolicy,
+    pub headers: GlobalHeaders,
+    /// `None`: no answer is compressed.
+    pub compression: Option<Arc<Compression>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +130,8 @@ impl Default for GlobalPolicy {
             head: HeadLimits::default(),
             ipv6_names: true,
             tls: TlsPolicy::default(),
+            headers: GlobalHeaders::default(),
+            compression: None,
         }
     }
 }

@@ -55,7 +55,7 @@ pub struct Client<'a> {
     pub port: &'a HeaderValue,
     /// `Host` as sent, or `:authority`.
     pub host: Option<&'a HeaderValue>,
-    /// Used when the client sent no `X-Request-ID`, or an empty one.
+    /// Used when the client sent no `X-Request-ID`, or an empty one; where it is empty, too, none is sent.
     pub request_id: HeaderValue,
 }
 
@@ -92,7 +92,10 @@ pub fn to_upstream(headers: &mut HeaderMap, client: Client<'_>, rules: NameRules
         None => headers.remove(X_FORWARDED_HOST),
     };
     if headers.get(X_REQUEST_ID).is_none_or(HeaderValue::is_empty) {
-        headers.insert(X_REQUEST_ID, client.request_id);
+        match client.request_id.is_empty() {
+            true => headers.remove(X_REQUEST_ID),
+            false => headers.insert(X_REQUEST_ID, client.request_id),
+        };
     }
 }
 
@@ -167,15 +170,17 @@ pub fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// Removes from an upstream's answer what is about its connection, its `Server` and `Date` (the proxy sets its own),
-/// `X-Pad`, nginx's `X-Accel-*` instructions, and `hidden`.
-pub fn to_client(headers: &mut HeaderMap, hidden: &[HeaderName]) {
+/// Removes from an upstream's answer what is about its connection, its `Server` unless `keep_server`, its `Date` (the
+/// proxy sets its own), `X-Pad`, nginx's `X-Accel-*` instructions, and `hidden`.
+pub fn to_client(headers: &mut HeaderMap, hidden: &[HeaderName], keep_server: bool) {
     for name in
         [header::CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, header::TE, header::TRANSFER_ENCODING, header::UPGRADE]
     {
         headers.remove(name);
     }
-    headers.remove(header::SERVER);
+    if !keep_server {
+        headers.remove(header::SERVER);
+    }
     headers.remove(header::DATE);
     headers.remove(X_PAD);
     for name in hidden {

@@ -3,16 +3,22 @@
 //! Everything here is a value or a pure function of values; sockets, clocks and Kubernetes are elsewhere.
 
 pub mod affinity;
+pub mod answer;
 pub mod balance;
 pub mod body;
 pub mod canary;
 pub mod client_certificate;
+pub mod compression;
+pub mod cors;
 pub mod error_pages;
 pub mod forwarded;
 pub mod global;
 pub mod head;
+pub mod header_text;
 pub mod headers;
 pub mod https_redirect;
+pub mod redirect;
+pub mod response_rate;
 pub mod retry;
 pub mod rewrite;
 pub mod ring;
@@ -25,8 +31,13 @@ pub mod variable;
 
 use std::sync::Arc;
 
+use self::answer::AnswerRewrites;
+use self::cors::Cors;
 use self::error_pages::ErrorPages;
+use self::header_text::HeaderText;
 use self::https_redirect::HttpsRedirect;
+use self::redirect::Redirect;
+use self::response_rate::ResponseRate;
 use self::rewrite::Rewrite;
 use self::template::Template;
 use self::upstream::UpstreamPolicy;
@@ -38,6 +49,8 @@ pub struct RoutePolicy {
     pub body_limit: Option<u64>,
     /// REWRITE: why this location answers 503 whatever is asked (invariant 6: access control fails closed).
     pub denied: Option<Arc<str>>,
+    pub cors: Option<Arc<Cors>>,
+    pub redirect: Option<Arc<Redirect>>,
     pub https_redirect: HttpsRedirect,
     pub rewrite: Option<Arc<Rewrite>>,
     /// Directory redirects: `Location` keeps the listener's port, or has no scheme and host at all.
@@ -50,6 +63,10 @@ pub struct RoutePolicy {
     pub session_cookie: bool,
     /// Which answers an error backend writes.
     pub error_pages: Option<Arc<ErrorPages>>,
+    /// RESPONSE: what of the upstream's answer is rewritten, what is set on any answer, and how fast it goes.
+    pub answer: Option<Arc<AnswerRewrites>>,
+    pub custom_headers: Option<Arc<[HeaderText]>>,
+    pub response_rate: Option<ResponseRate>,
     /// LOG
     pub access_log: bool,
 }

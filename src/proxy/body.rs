@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::exchange::Exchange;
+use super::filters::{Filters, Polled};
 use super::timer::{Deadline, Timers};
 use super::upstream::pool::Lease;
 
@@ -232,6 +233,7 @@ impl Body for RequestBody {
 #[derive(Debug)]
 pub struct ProxyBody {
     kind: Kind,
+    filters: Option<Box<Filters>>,
     exchange: Option<Box<Exchange>>,
 }
 
@@ -249,12 +251,14 @@ struct UpstreamBody {
     request: Rc<Progress>,
     read_timeout: Duration,
     deadline: Option<Deadline>,
+    /// Nothing has come since the deadline was set. A client that takes its time is not the upstream's silence.
+    silent: bool,
     timers: Rc<Timers>,
 }
 
 impl ProxyBody {
     pub fn full(bytes: Bytes) -> Self {
-        Self { kind: Kind::Full(Some(bytes).filter(|b| !b.is_empty())), exchange: None }
+        Self { kind: Kind::Full(Some(bytes).filter(|b| !b.is_empty())), filters: None, exchange: None }
     }
 
     pub fn upstream(
@@ -265,21 +269,36 @@ impl ProxyBody {
         timers: &Rc<Timers>,
     ) -> Self {
         let timers = Rc::clone(timers);
-        let mut body = UpstreamBody { incoming, lease: Some(lease), request, read_timeout, deadline: None, timers };
+        let mut body =
+            UpstreamBody { incoming, lease: Some(lease), request, read_timeout, deadline: None, silent: false, timers };
         if body.incoming.is_end_stream() {
             body.release();
         }
-        Self { kind: Kind::Upstream(Box::new(body)), exchange: None }
+        Self { kind: Kind::Upstream(Box::new(body)), filters: None, exchange: None }
     }
 
     pub fn is_full(&self) -> bool {
         matches!(self.kind, Kind::Full(_))
     }
 
+    /// What the body passes through from now on.
+    pub fn filter(&mut self, filters: Filters) {
+        self.filters = Some(Box::new(filters));
+    }
+
     /// Ties the exchange's end to the body's.
     pub fn with_exchange(mut self, exchange: Box<Exchange>) -> Self {
         self.exchange = Some(exchange);
         self
+    }
+}
+
+impl Kind {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Polled {
+        match self {
+            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Upstream(body) => body.poll(cx),
+        }
     }
 }
 
@@ -298,14 +317,15 @@ impl UpstreamBody {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
                 let deadline = self.deadline.get_or_insert_with(|| Deadline::after(&self.timers, self.read_timeout));
+                if !std::mem::replace(&mut self.silent, true) {
+                    deadline.reset(self.read_timeout);
+                }
                 ready!(deadline.poll_expired(cx));
                 self.lease = None;
                 return Poll::Ready(Some(Err(BodyFault::Timeout)));
             }
         };
-        if let Some(deadline) = &self.deadline {
-            deadline.reset(self.read_timeout);
-        }
+        self.silent = false;
         match frame {
             Some(Ok(frame)) => {
                 if self.incoming.is_end_stream() {
@@ -325,24 +345,41 @@ impl UpstreamBody {
     }
 }
 
+fn length(frame: &Frame<Bytes>) -> u64 {
+    frame.data_ref().map_or(0, |data| data.len() as u64)
+}
+
 impl Body for ProxyBody {
     type Data = Bytes;
     type Error = BodyFault;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         let this = &mut *self;
-        let frame = match &mut this.kind {
-            Kind::Full(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
-            Kind::Upstream(body) => ready!(body.poll(cx)),
+        let mut read = 0;
+        let mut source = |cx: &mut Context<'_>| {
+            let polled = this.kind.poll(cx);
+            if let Poll::Ready(Some(Ok(frame))) = &polled {
+                read += length(frame);
+            }
+            polled
         };
-        if let (Some(exchange), Some(Ok(frame))) = (&mut this.exchange, &frame) {
-            exchange.body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        let polled = match &mut this.filters {
+            None => source(cx),
+            Some(filters) => filters.poll(cx, source),
+        };
+        if let Some(exchange) = &mut this.exchange {
+            exchange.upstream_bytes += read;
+            if let Poll::Ready(Some(Ok(frame))) = &polled {
+                exchange.body_bytes += length(frame);
+            }
         }
-        Poll::Ready(frame)
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
+            // What is held back or not yet encoded is still to come.
+            _ if self.filters.is_some() => false,
             Kind::Full(bytes) => bytes.is_none(),
             Kind::Upstream(body) => body.incoming.is_end_stream(),
         }
@@ -350,6 +387,7 @@ impl Body for ProxyBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
+            _ if self.filters.is_some() => SizeHint::default(),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
             Kind::Upstream(body) => body.incoming.size_hint(),
         }

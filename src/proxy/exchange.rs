@@ -62,6 +62,8 @@ pub struct Exchange {
     pub in_flight: Option<InFlight>,
     /// The request's head, kept where an error backend may have to be asked.
     pub error_request: Option<Box<HeaderMap>>,
+    /// `Access-Control-Allow-Origin`, where the origin is let in.
+    pub cors: Option<HeaderValue>,
     head_bytes: u64,
     /// The request's body, as far as it came.
     pub progress: Option<Rc<Progress>>,
@@ -77,6 +79,8 @@ pub struct Exchange {
     pub status: u16,
     pub response_head: u64,
     pub body_bytes: u64,
+    /// The body as the upstream sent it, before it was compressed.
+    pub upstream_bytes: u64,
     pub is_health: bool,
     /// What its host makes of the client's certificate, where it asks for one.
     pub certificate: Option<Checked>,
@@ -95,7 +99,10 @@ impl Exchange {
         let headers = request.headers();
         let sent_id = headers.get(X_REQUEST_ID).filter(|id| !id.is_empty()).cloned();
         Box::new(Self {
-            request_id: sent_id.unwrap_or_else(|| request_id(worker)),
+            request_id: sent_id.unwrap_or_else(|| match live.table().global.headers.request_id {
+                true => request_id(worker),
+                false => HeaderValue::from_static(""),
+            }),
             worker: Rc::clone(worker),
             live: Rc::clone(live),
             client: Rc::clone(client),
@@ -113,6 +120,7 @@ impl Exchange {
             session_cookie: None,
             in_flight: None,
             error_request: None,
+            cors: None,
             head_bytes: request_head_bytes(request),
             progress: None,
             tunnel: None,
@@ -123,6 +131,7 @@ impl Exchange {
             status: 0,
             response_head: 0,
             body_bytes: 0,
+            upstream_bytes: 0,
             is_health: false,
             certificate: None,
             is_by_server: false,
@@ -187,7 +196,7 @@ impl Exchange {
     /// Notes what went through the tunnel: `received` from the client, `sent` to it.
     pub fn tunnelled(&mut self, received: u64, sent: u64) {
         self.head_bytes += received;
-        self.body_bytes = sent;
+        (self.body_bytes, self.upstream_bytes) = (sent, sent);
     }
 
     /// Hands the exchange to its tunnel, if it has one.
@@ -255,7 +264,7 @@ impl Exchange {
             .enumerate()
             .map(|(i, tried)| Attempt {
                 addr: tried.address,
-                response_length: (i == last && tried.failed_after.is_none()).then_some(self.body_bytes),
+                response_length: (i == last && tried.failed_after.is_none()).then_some(self.upstream_bytes),
                 response_time: tried.failed_after.unwrap_or_else(|| tried.began.elapsed()),
                 status: tried.status,
             })

@@ -5,28 +5,28 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderValue};
 use http::uri::PathAndQuery;
-use http::{Method, Response, StatusCode, Uri, Version};
+use http::{StatusCode, Uri, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use tokio::task::spawn_local;
 
+use super::answer::answer;
 use super::attempt::{attempt, condition, status_of, was_sent};
-use super::body::{BodyFault, Pieces, Progress, ProxyBody, RequestBody, Waiting};
+use super::body::{BodyFault, Pieces, Progress, RequestBody, Waiting};
 use super::choose::Token;
 use super::client_certificate;
 use super::error_pages::{self, StandIn};
 use super::exchange::Exchange;
 use super::facts::Facts;
 use super::phases::Stopped;
+use super::request_headers;
 use super::respond::{self, Answer};
 use super::timer::within;
 use super::upgrade::Upgrade;
 use super::upstream::Failure;
 use super::upstream::load::InFlight;
-use super::upstream::pool::Lease;
 use super::worker::LocalLive;
 use crate::policy::body::MAX_BUFFERED;
 use crate::policy::headers::{self, NameRules};
@@ -127,7 +127,7 @@ async fn deliver(
                 if error_pages::intercepts(plan.route, &response) {
                     return Err(error_pages::give_up(exchange, &plan, response, lease));
                 }
-                return Ok(answer(exchange, plan, response, lease, (&parts.method, progress)));
+                return Ok(answer(exchange, plan, response, lease, (parts, progress)));
             }
             Err(missed) => missed,
         };
@@ -231,13 +231,14 @@ fn prepare(
         headers::join_cookies(&mut parts.headers);
     }
     // Templates speak of the request as the client sent it.
+    let filled = request_headers::fill(&global.headers, exchange, &parts.headers);
     let host = match &policy.vhost {
         Some(template) => {
             Some(HeaderValue::from_bytes(&template.fill(&Facts { exchange, headers: &parts.headers })).ok()?)
         }
         None => exchange.forwarded_host().map(headers::trimmed),
     };
-    let host = match plan.stand_in {
+    let mut host = match plan.stand_in {
         Some(StandIn::ErrorPage(_)) => exchange.forwarded_host().cloned(),
         Some(StandIn::Unavailable) | None => host,
     };
@@ -283,6 +284,7 @@ fn prepare(
             }
         }
     }
+    request_headers::set(filled, &mut parts.headers, &mut host);
     let target: PathAndQuery = match &plan.target {
         Some(target) => target.parse().ok()?,
         None => parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")),
@@ -328,63 +330,4 @@ fn refused(fault: BodyFault, unread: Option<Incoming>) -> Stopped {
         BodyFault::Client | BodyFault::Upstream => StatusCode::BAD_REQUEST,
     };
     Stopped { answer: respond::page(status), unread }
-}
-
-/// The upstream's answer as the client gets it.
-fn answer(
-    exchange: &mut Exchange,
-    plan: Plan<'_>,
-    mut response: Response<Incoming>,
-    lease: Lease,
-    (method, progress): (&Method, &Rc<Progress>),
-) -> Answer {
-    let read = plan.route.policy.upstream.timeouts.read;
-    let granted = response.headers().get(header::UPGRADE).cloned();
-    headers::to_client(response.headers_mut(), &plan.live.table().global.hide_headers);
-    let tunnel = exchange.tunnel();
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS
-        && let Some(upgrade) = plan.upgrade
-    {
-        let upstream = hyper::upgrade::on(&mut response);
-        spawn_local(upgrade.tunnel(Rc::clone(&exchange.worker), upstream, read, tunnel));
-        let mut switched = Response::new(ProxyBody::full(Bytes::new()));
-        *switched.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        *switched.headers_mut() = std::mem::take(response.headers_mut());
-        restore_upgrade(switched.headers_mut(), granted);
-        return switched;
-    }
-    let (mut head, incoming) = response.into_parts();
-    set_length(&mut head.headers, head.status, method, &incoming);
-    let timers = &exchange.worker.timers;
-    let body = ProxyBody::upstream(incoming, lease, Rc::clone(progress), read, timers);
-    let mut answer = Response::new(body);
-    *answer.status_mut() = head.status;
-    *answer.headers_mut() = head.headers;
-    answer
-}
-
-/// A body is framed as it was read, whatever the upstream's headers say besides. Where there is no body,
-/// `Content-Length` says what there would be (RFC 9110 §8.6), if it is one number.
-fn set_length(headers: &mut HeaderMap, status: StatusCode, method: &Method, body: &Incoming) {
-    if method == Method::HEAD || status == StatusCode::NOT_MODIFIED {
-        let mut lines = headers.get_all(header::CONTENT_LENGTH).iter();
-        let one = lines.next().is_some_and(|value| value.to_str().is_ok_and(|v| v.parse::<u64>().is_ok()));
-        if !one || lines.next().is_some() {
-            headers.remove(header::CONTENT_LENGTH);
-        }
-        return;
-    }
-    match body.size_hint().exact() {
-        Some(length) if status != StatusCode::NO_CONTENT => {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length))
-        }
-        _ => headers.remove(header::CONTENT_LENGTH),
-    };
-}
-
-fn restore_upgrade(headers: &mut HeaderMap, granted: Option<HeaderValue>) {
-    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    if let Some(protocol) = granted {
-        headers.insert(header::UPGRADE, protocol);
-    }
 }

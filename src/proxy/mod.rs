@@ -5,6 +5,7 @@
 
 mod accept;
 pub mod access_log;
+mod answer;
 mod attempt;
 mod body;
 mod choose;
@@ -13,6 +14,7 @@ mod connection;
 mod error_pages;
 mod exchange;
 mod facts;
+mod filters;
 mod forward;
 mod handle;
 mod head;
@@ -21,7 +23,10 @@ mod io;
 mod l4;
 mod listener;
 mod live;
+mod outgoing;
 mod phases;
+mod redirects;
+mod request_headers;
 mod respond;
 mod rewound;
 mod timer;

@@ -14,13 +14,13 @@ use super::body::ProxyBody;
 use super::connection::{Activity, Client};
 use super::error_pages::{self, StandIn};
 use super::exchange::Exchange;
-use super::head::{RequestedHost, check_framing, check_method, requested_host, sent_target};
+use super::facts::Facts;
+use super::head::{check_framing, check_method, requested_host, sent_target};
 use super::respond::{self, Answer};
 use super::timer::within;
 use super::worker::{LocalLive, Worker};
-use super::{choose, client_certificate, forward, identity, upgrade};
+use super::{choose, client_certificate, forward, identity, outgoing, redirects, upgrade};
 use crate::base::path;
-use crate::policy::RoutePolicy;
 use crate::policy::body::too_large;
 use crate::policy::canary::Side;
 use crate::policy::https_redirect::Asked;
@@ -63,6 +63,7 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
     let mut exchange = Exchange::new(&worker, &client, &activity, &live, &request);
     let (method, version) = (request.method().clone(), request.version());
     let expects = request.headers().contains_key(header::EXPECT);
+    let asked = outgoing::Asked::of(&request, &live.table().global);
     let mut answer = match run(&mut exchange, &live, request).await {
         Ok(answer) => answer,
         Err(Stopped { answer, unread }) => {
@@ -83,6 +84,7 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
         answer.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
     exchange.set_cookies.extend(exchange.session_cookie.take());
+    outgoing::finish(&exchange, live.table(), &asked, &mut answer);
     for cookie in exchange.set_cookies.drain(..) {
         answer.headers_mut().append(header::SET_COOKIE, cookie);
     }
@@ -136,7 +138,7 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     exchange.host.clone_from(&host.name);
     exchange.sent_host.clone_from(&host.value);
 
-    // FIND_CONFIG: server, the client's certificate, its redirect of the root, location, body size, the slash of a directory
+    // FIND_CONFIG: server, the client's certificate, redirects of the server, location, body size, the slash of a directory
     let table = live.table();
     let Some(server) = table.virtual_host(&exchange.host) else {
         return Err(Stopped::page(StatusCode::NOT_FOUND, request));
@@ -152,6 +154,10 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
             exchange.is_by_server = true;
             return Err(Stopped::with(*answer, request));
         }
+    }
+    if let Some(target) = &server.redirect_to {
+        exchange.is_by_server = true;
+        return Err(Stopped::with(redirects::to_counterpart(exchange, target), request));
     }
     if let (Some(root), b"/") = (&server.app_root, normal.as_slice()) {
         let location = format!("{}://{}{root}", exchange.client.scheme(), host.sent);
@@ -177,13 +183,23 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
         return Err(Stopped::page(StatusCode::PAYLOAD_TOO_LARGE, request));
     }
     if let Found::AddSlash(_) = found {
-        let location = slash_location(exchange, policy, &host, &normal, request.uri().query());
-        return Err(Stopped::with(respond::redirect(StatusCode::MOVED_PERMANENTLY, &location), request));
+        let answer = redirects::to_directory(exchange, policy, &normal, request.uri().query());
+        return Err(Stopped::with(answer, request));
     }
 
-    // REWRITE: denied locations, rewrites to elsewhere, https, nobody there
+    // REWRITE: denied locations, CORS, redirects, rewrites to elsewhere, https, nobody there
     if policy.denied.is_some() {
         return Err(Stopped::page(StatusCode::SERVICE_UNAVAILABLE, request));
+    }
+    if let Some(cors) = &policy.cors {
+        exchange.cors = cors.allow(request.headers().get(header::ORIGIN));
+        if exchange.cors.is_some() && *request.method() == Method::OPTIONS {
+            return Err(Stopped::with(redirects::preflight(), request));
+        }
+    }
+    if let Some(redirect) = &policy.redirect {
+        let facts = Facts { exchange, headers: request.headers() };
+        return Err(Stopped::with(redirects::of_location(&facts, policy, redirect), request));
     }
     let mut target = None;
     let mut prefix = None;
@@ -272,34 +288,6 @@ fn is_health(server: &VirtualHost, found: Found, path: &[u8], live: &LocalLive) 
     let Some(health) = &server.health_path else { return false };
     let by_rule = route_index(found).and_then(|i| live.table().route(i)).is_some_and(|r| &*r.labels.path != "/");
     path == health.as_bytes() && !by_rule
-}
-
-/// The Location of a directory's redirect: absolute without the port, unless asked otherwise (contract §4.2).
-fn slash_location(
-    exchange: &Exchange,
-    policy: &RoutePolicy,
-    host: &RequestedHost,
-    normal: &[u8],
-    query: Option<&str>,
-) -> String {
-    let mut location = String::new();
-    if !policy.relative_redirects {
-        location.push_str(exchange.client.scheme());
-        location.push_str("://");
-        location.push_str(&host.name);
-        let standard = if exchange.client.tls { 443 } else { 80 };
-        if policy.port_in_redirect && exchange.client.port != standard {
-            location.push(':');
-            location.push_str(&exchange.client.port.to_string());
-        }
-    }
-    path::escape_path(normal, &mut location);
-    location.push('/');
-    if let Some(query) = query {
-        location.push('?');
-        location.push_str(query);
-    }
-    location
 }
 
 fn fill(template: &Template, groups: &Groups<'_>) -> Vec<u8> {

@@ -85,6 +85,8 @@ pub struct VirtualHost {
     pub app_root: Option<Arc<str>>,
     /// Answers the health path on the proxy's own ports (contract §8.3): the default server only.
     pub health_path: Option<Arc<str>>,
+    /// Redirects every request to this host (contract §7.9); there are no paths then.
+    pub redirect_to: Option<Arc<str>>,
     pub paths: PathTable,
 }
 

@@ -1,5 +1,6 @@
 //! The text form of a table: a few lines a route, defaults left out. Tests, the admin page and people read it.
 
+mod answers;
 mod balance;
 
 use std::collections::BTreeMap;
@@ -108,6 +109,9 @@ fn virtual_host(out: &mut String, table: &RoutingTable, host: &VirtualHost) {
     if let Some(root) = &host.app_root {
         let _ = write!(out, " app-root={root}");
     }
+    if let Some(target) = &host.redirect_to {
+        let _ = write!(out, " redirect-to={target}");
+    }
     if host.paths.is_regex() {
         out.push_str(" regex");
     }
@@ -165,6 +169,7 @@ fn line(out: &mut String, table: &RoutingTable, pattern: &str, route: &Route) {
     out.push('\n');
     let mut details = String::new();
     policy(&mut details, &route.policy);
+    answers::render(&mut details, &route.policy);
     upstream(&mut details, &route.policy.upstream);
     if let Some(tls) = route.tls.and_then(|i| table.upstream_tls.get(i as usize)) {
         let verify = if tls.verify.is_some() { " verify" } else { "" };

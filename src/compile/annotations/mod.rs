@@ -7,6 +7,7 @@ mod table;
 mod text;
 pub mod value;
 pub mod values_balance;
+pub mod values_headers;
 pub mod values_identity;
 pub mod values_tls;
 

@@ -14,6 +14,10 @@ use super::values_balance::{
     AffinityMode, CanaryBehavior, CookieAffinity, CookieDomain, CookiePath, ErrorCodes, HashText, LoadBalance,
     ServiceName, SignedSeconds,
 };
+use super::values_headers::{
+    CookieDomain as ProxyCookieDomain, CookiePath as ProxyCookiePath, CorsExposed, CorsHeaders, CorsMethods,
+    CorsOrigins, Int, ProxyRedirect, RedirectUrl,
+};
 use super::values_tls::{AuthoritySecret, Ciphers, MatchSubject};
 use crate::policy::affinity::SameSite;
 use crate::policy::client_certificate::{ErrorPage, Verify};
@@ -46,15 +50,15 @@ settings! {
         /// Sends X-Forwarded-Prefix upstream, when the path is rewritten.
         "x-forwarded-prefix" { x_forwarded_prefix: ForwardedPrefix } [Location Medium Reject] = "" Full;
         /// Redirects `www.host` to `host`, or the other way round.
-        "from-to-www-redirect" { "true or false" } [Server Low Reject] = "false" Ignored(LATER);
+        "from-to-www-redirect" { from_to_www_redirect: bool } [Server Low Reject] = "false" Full;
         /// Answers every request with a redirect to this URL.
-        "permanent-redirect" { "a URL" } [Location Medium Reject] = "" Ignored(LATER);
+        "permanent-redirect" { permanent_redirect: RedirectUrl } [Location Medium Reject] = "" Full;
         /// The status of permanent-redirect.
-        "permanent-redirect-code" { "300 to 308" } [Location Low Reject] = "301" Ignored(LATER);
+        "permanent-redirect-code" { permanent_redirect_code: Int } [Location Low Reject] = "301" Full;
         /// Answers every request with a temporary redirect to this URL; wins over permanent-redirect.
-        "temporal-redirect" { "an http or https URL" } [Location Medium Reject] = "" Ignored(LATER);
+        "temporal-redirect" { temporal_redirect: RedirectUrl } [Location Medium Reject] = "" Full;
         /// The status of temporal-redirect.
-        "temporal-redirect-code" { "300 to 307" } [Location Low Reject] = "302" Ignored(LATER);
+        "temporal-redirect-code" { temporal_redirect_code: Int } [Location Low Reject] = "302" Full;
     }
     "Hosts and errors" {
         /// More names for the hosts of the Ingress.
@@ -67,7 +71,7 @@ settings! {
         /// Lets upstream errors through although custom-http-errors is set.
         "disable-proxy-intercept-errors" { disable_proxy_intercept_errors: bool } [Location Low Default] = "false" Full;
         /// ConfigMap with headers for every response.
-        "custom-headers" { "namespace/name" } [Location Medium Deny] = "" Ignored(LATER);
+        "custom-headers" { custom_headers: ObjectKey } [Location Medium Deny] = "" Full;
     }
     "Upstream" {
         /// What the endpoints speak.
@@ -112,7 +116,7 @@ settings! {
         "proxy-request-buffering" { proxy_request_buffering: OnOff } [Location Low Default] = "on" Full;
         /// Buffers responses.
         "proxy-buffering" { proxy_buffering: OnOff }
-            [Location Low Default] = "off" Partial("responses are streamed with back-pressure either way");
+            [Location Low Default] = "off" Partial("responses are streamed with back-pressure either way; limit-rate asks for it");
         /// Largest response head.
         "proxy-buffer-size" { proxy_buffer_size: Size } [Location Low Default] = "4k" Full;
         /// Number of response buffers.
@@ -124,13 +128,13 @@ settings! {
         "proxy-max-temp-file-size" { "a size" }
             [Location Low Default] = "1024m" Ignored("there are no temporary files here");
         /// Rewrites the Domain of cookies from the upstream.
-        "proxy-cookie-domain" { "off, or from and to" } [Location Medium Default] = "off" Ignored(LATER);
+        "proxy-cookie-domain" { proxy_cookie_domain: ProxyCookieDomain } [Location Medium Default] = "off" Full;
         /// Rewrites the Path of cookies from the upstream.
-        "proxy-cookie-path" { "off, or from and to" } [Location Medium Default] = "off" Ignored(LATER);
+        "proxy-cookie-path" { proxy_cookie_path: ProxyCookiePath } [Location Medium Default] = "off" Full;
         /// What to replace in Location and Refresh of upstream responses.
-        "proxy-redirect-from" { "off, default, or a prefix" } [Location Medium Default] = "off" Ignored(LATER);
+        "proxy-redirect-from" { proxy_redirect_from: ProxyRedirect } [Location Medium Default] = "off" Full;
         /// What to put in place of proxy-redirect-from.
-        "proxy-redirect-to" { "text" } [Location Medium Default] = "off" Ignored(LATER);
+        "proxy-redirect-to" { proxy_redirect_to: ProxyRedirect } [Location Medium Default] = "off" Full;
     }
     "TLS to the upstream" {
         /// Secret with the client certificate, key and CA for TLS to the upstream; the other proxy-ssl keys need it.
@@ -231,29 +235,29 @@ settings! {
         "limit-burst-multiplier" { "a whole number" } [Location Low Default] = "5" Ignored(LATER);
         /// Clients that are not limited.
         "limit-allowlist" | "limit-whitelist" { "a comma list of CIDRs" } [Location Low Reject] = "" Ignored(LATER);
-        /// Response bytes per second and connection, in KB.
-        "limit-rate" { "a whole number" } [Location Low Default] = "0" Ignored(LATER);
+        /// Response bytes per second and request, in KB; where proxy-buffering is on.
+        "limit-rate" { limit_rate: Int } [Location Low Default] = "0" Full;
         /// How many KB of a response are not throttled.
-        "limit-rate-after" { "a whole number" } [Location Low Default] = "0" Ignored(LATER);
+        "limit-rate-after" { limit_rate_after: Int } [Location Low Default] = "0" Full;
     }
     "CORS" {
         /// Adds CORS headers and answers preflight requests.
-        "enable-cors" { "true or false" } [Location Low Default] = "false" Ignored(LATER);
+        "enable-cors" { enable_cors: bool } [Location Low Default] = "false" Full;
         /// Origins that are let in.
-        "cors-allow-origin" { "a comma list of origins, or *" } [Location Medium Default] = "*" Ignored(LATER);
+        "cors-allow-origin" { cors_allow_origin: CorsOrigins } [Location Medium Default] = "*" Full;
         /// Access-Control-Allow-Methods.
-        "cors-allow-methods" { "a comma list of methods" }
-            [Location Medium Default] = "GET, PUT, POST, DELETE, PATCH, OPTIONS" Ignored(LATER);
+        "cors-allow-methods" { cors_allow_methods: CorsMethods }
+            [Location Medium Default] = "GET, PUT, POST, DELETE, PATCH, OPTIONS" Full;
         /// Access-Control-Allow-Headers.
-        "cors-allow-headers" { "a comma list of header names" }
+        "cors-allow-headers" { cors_allow_headers: CorsHeaders }
             [Location Medium Default] = "DNT,Keep-Alive,User-Agent,\
-            X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization" Ignored(LATER);
+            X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization" Full;
         /// Access-Control-Expose-Headers.
-        "cors-expose-headers" { "a comma list of header names, or *" } [Location Medium Default] = "" Ignored(LATER);
+        "cors-expose-headers" { cors_expose_headers: CorsExposed } [Location Medium Default] = "" Full;
         /// Sends Access-Control-Allow-Credentials.
-        "cors-allow-credentials" { "true or false" } [Location Low Default] = "true" Ignored(LATER);
+        "cors-allow-credentials" { cors_allow_credentials: bool } [Location Low Default] = "true" Full;
         /// Access-Control-Max-Age.
-        "cors-max-age" { "a whole number of seconds" } [Location Low Default] = "1728000" Ignored(LATER);
+        "cors-max-age" { cors_max_age: Int } [Location Low Default] = "1728000" Full;
     }
     "Canary" {
         /// Marks the Ingress as the canary of the one with the same hosts and paths.

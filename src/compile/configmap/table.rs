@@ -1,4 +1,4 @@
-//! Every key of the controller's ConfigMap that ingress-nginx 1.15 reads or documents, once.
+//! Every key of the controller's ConfigMap that ingress-nginx 1.15 reads or documents, and a few of our own, once.
 //!
 //! Only keys that keep somebody out by themselves are access settings: the other `global-auth-*` keys have no effect
 //! without `global-auth-url`, and refusing them would deny every path for nothing.
@@ -6,12 +6,14 @@
 use crate::compile::annotations::row::Support::{Full, Ignored, Partial, Refused};
 use crate::compile::annotations::row::settings;
 use crate::compile::annotations::value::{
-    CommaList, HeaderToken, HttpVersion, NextUpstream, NginxTime, OnOff, RedirectCode, Seconds, Size,
+    AppRoot, CommaList, HeaderToken, HttpVersion, NextUpstream, NginxTime, OnOff, RedirectCode, Seconds, Size,
 };
 use crate::compile::annotations::values_balance::{ErrorCodes, HashText, LoadBalance};
+use crate::compile::annotations::values_headers::{BrotliLevel, GzipLevel, Int, ZstdLevel};
 use crate::compile::annotations::values_identity::{Addresses, GoTime, HeaderBuffers, Networks, Processes};
 use crate::compile::annotations::values_tls::{AnyCiphers, Groups, ServerProtocols, SharedTicketKey};
 use crate::policy::stream_log::StreamFormat;
+use crate::snapshot::ObjectKey;
 
 const LATER: &str = "not in this version yet";
 const AT_START: &str = "read when the process starts; flags go before it";
@@ -37,7 +39,7 @@ settings! {
         /// Default of relative-redirects.
         "relative-redirects" { relative_redirects: bool } = "false" Full;
         /// Default of app-root.
-        "app-root" { "text" } = "" Ignored(LATER);
+        "app-root" { app_root: AppRoot } = "" Full;
     }
     "HSTS and TLS" {
         /// Staples OCSP responses.
@@ -133,7 +135,8 @@ settings! {
         /// Reads the whole request body before an endpoint is asked.
         "proxy-request-buffering" { proxy_request_buffering: OnOff } = "on" Full;
         /// Default of proxy-buffering.
-        "proxy-buffering" { "text" } = "off" Ignored("responses are streamed with back-pressure either way");
+        "proxy-buffering" { proxy_buffering: OnOff } = "off"
+            Partial("responses are streamed with back-pressure either way; limit-rate asks for it");
         /// Largest response head.
         "proxy-buffer-size" { proxy_buffer_size: Size } = "4k" Full;
         /// Default of proxy-buffers-number.
@@ -143,13 +146,13 @@ settings! {
         /// Default of proxy-max-temp-file-size.
         "proxy-max-temp-file-size" { "text" } = "1024m" Ignored("there are no temporary files here");
         /// Default of proxy-cookie-domain.
-        "proxy-cookie-domain" { "text" } = "off" Ignored(LATER);
+        "proxy-cookie-domain" { proxy_cookie_domain: String } = "off" Full;
         /// Default of proxy-cookie-path.
-        "proxy-cookie-path" { "text" } = "off" Ignored(LATER);
+        "proxy-cookie-path" { proxy_cookie_path: String } = "off" Full;
         /// Default of proxy-redirect-from.
-        "proxy-redirect-from" { "text" } = "off" Ignored(LATER);
+        "proxy-redirect-from" { proxy_redirect_from: String } = "off" Full;
         /// Default of proxy-redirect-to.
-        "proxy-redirect-to" { "text" } = "off" Ignored(LATER);
+        "proxy-redirect-to" { proxy_redirect_to: String } = "off" Full;
     }
     "Connections from clients" {
         /// How long an idle client connection is kept; 0 is not at all.
@@ -197,21 +200,21 @@ settings! {
         /// Response headers of upstreams to remove.
         "hide-headers" { hide_headers: CommaList } = "" Full;
         /// ConfigMap with headers for every response.
-        "add-headers" { "text" } = "" Ignored(LATER);
+        "add-headers" { add_headers: ObjectKey } = "" Full;
         /// ConfigMap with headers for every request to an upstream.
-        "proxy-set-headers" { "text" } = "" Ignored(LATER);
+        "proxy-set-headers" { proxy_set_headers: ObjectKey } = "" Full;
         /// Headers that custom-headers may set.
-        "global-allowed-response-headers" { "text" } = "" Ignored(LATER);
+        "global-allowed-response-headers" { global_allowed_response_headers: CommaList } = "" Full;
         /// Keeps the Server header of the upstream.
-        "allow-backend-server-header" { "true or false" } = "false" Ignored(LATER);
+        "allow-backend-server-header" { allow_backend_server_header: bool } = "false" Full;
         /// Shows the Server header.
-        "server-tokens" { "true or false" } = "false" Ignored(LATER);
+        "server-tokens" { server_tokens: bool } = "false" Full;
         /// Makes an X-Request-ID when the client sends none.
-        "generate-request-id" { "true or false" } = "true" Ignored(LATER);
+        "generate-request-id" { generate_request_id: bool } = "true" Full;
         /// Sends X-Original-URI upstream.
-        "proxy-add-original-uri-header" { "true or false" } = "false" Ignored(LATER);
+        "proxy-add-original-uri-header" { proxy_add_original_uri_header: bool } = "false" Full;
         /// Default MIME type.
-        "default-type" { "text" } = "text/html" Ignored(LATER);
+        "default-type" { default_type: String } = "text/html" Full;
     }
     "Client address" {
         /// Trusts X-Forwarded-For, -Proto, -Host and -Port of the client.
@@ -278,9 +281,9 @@ settings! {
         /// nginx variable that names the client for limits.
         "limit-conn-zone-variable" { "text" } = "$binary_remote_addr" Ignored(LATER);
         /// Default of limit-rate.
-        "limit-rate" { "a whole number" } = "0" Ignored(LATER);
+        "limit-rate" { limit_rate: Int } = "0" Full;
         /// Default of limit-rate-after.
-        "limit-rate-after" { "a whole number" } = "0" Ignored(LATER);
+        "limit-rate-after" { limit_rate_after: Int } = "0" Full;
         /// Status when limit-rps or limit-rpm is exceeded.
         "limit-req-status-code" { "a whole number" } = "503" Ignored(LATER);
     }
@@ -407,31 +410,39 @@ settings! {
     }
     "Compression" {
         /// Effort of brotli.
-        "brotli-level" { "a whole number" } = "4" Ignored(LATER);
-        /// Shortest response that brotli compresses.
-        "brotli-min-length" { "a whole number" } = "20" Ignored(LATER);
-        /// MIME types that brotli compresses.
-        "brotli-types" { "text" } = "\
+        "brotli-level" { brotli_level: BrotliLevel } = "4" Full;
+        /// Shortest response that brotli compresses, where its length is known.
+        "brotli-min-length" { brotli_min_length: u64 } = "20" Full;
+        /// MIME types that brotli compresses, text/html besides; `*` is all.
+        "brotli-types" { brotli_types: String } = "\
             application/xml+rss application/atom+xml application/javascript application/x-javascript \
             application/json application/rss+xml application/vnd.ms-fontobject application/x-font-ttf \
             application/x-web-app-manifest+json application/xhtml+xml application/xml font/opentype \
-            image/svg+xml image/x-icon text/css text/javascript text/plain text/x-component" Ignored(LATER);
+            image/svg+xml image/x-icon text/css text/javascript text/plain text/x-component" Full;
         /// Compresses responses with brotli.
-        "enable-brotli" { "true or false" } = "false" Ignored(LATER);
+        "enable-brotli" { enable_brotli: bool } = "false" Full;
         /// Regex of user agents that get no gzip.
-        "gzip-disable" { "text" } = "" Ignored(LATER);
+        "gzip-disable" { gzip_disable: String } = "" Full;
         /// Effort of gzip.
-        "gzip-level" { "a whole number" } = "1" Ignored(LATER);
-        /// Shortest response that gzip compresses.
-        "gzip-min-length" { "a whole number" } = "256" Ignored(LATER);
-        /// MIME types that gzip compresses.
-        "gzip-types" { "text" } = "\
+        "gzip-level" { gzip_level: GzipLevel } = "1" Full;
+        /// Shortest response that gzip compresses, where its length is known.
+        "gzip-min-length" { gzip_min_length: u64 } = "256" Full;
+        /// MIME types that gzip compresses, text/html besides; `*` is all.
+        "gzip-types" { gzip_types: String } = "\
             application/atom+xml application/javascript application/x-javascript application/json \
             application/rss+xml application/vnd.ms-fontobject application/x-font-ttf \
             application/x-web-app-manifest+json application/xhtml+xml application/xml font/opentype \
-            image/svg+xml image/x-icon text/css text/javascript text/plain text/x-component" Ignored(LATER);
+            image/svg+xml image/x-icon text/css text/javascript text/plain text/x-component" Full;
         /// Compresses responses with gzip.
-        "use-gzip" { "true or false" } = "false" Ignored(LATER);
+        "use-gzip" { use_gzip: bool } = "false" Full;
+        /// Compresses responses with Zstandard, before any other coding that the client takes. Not of ingress-nginx.
+        "enable-zstd" { enable_zstd: bool } = "false" Full;
+        /// Effort of Zstandard. Not of ingress-nginx.
+        "zstd-level" { zstd_level: ZstdLevel } = "3" Full;
+        /// Shortest response that Zstandard compresses, where its length is known. Not of ingress-nginx.
+        "zstd-min-length" { zstd_min_length: u64 } = "256" Full;
+        /// MIME types that Zstandard compresses, text/html besides; `*` is all. Not of ingress-nginx.
+        "zstd-types" { zstd_types: String } = "the types of gzip-types" Full;
     }
     "TCP and UDP" {
         /// Tries the next endpoint of a TCP or UDP service.

@@ -1,5 +1,6 @@
 //! The policy of one location: its Ingress's annotation, else the ConfigMap's key, else the built-in default.
 
+pub mod answers;
 mod error_pages;
 
 use std::sync::Arc;
@@ -47,7 +48,7 @@ pub fn resolve(
         deny(reason);
         None
     });
-    RoutePolicy {
+    let mut policy = RoutePolicy {
         body_limit: body_limit(a, settings),
         https_redirect: https_redirect(location, a, settings),
         port_in_redirect: a.use_port_in_redirects.unwrap_or(settings.use_port_in_redirects),
@@ -72,13 +73,16 @@ pub fn resolve(
         error_pages: error_pages::resolve(a, settings, protocol),
         access_log: a.enable_access_log.unwrap_or(true),
         denied,
-    }
+        ..RoutePolicy::default()
+    };
+    answers::resolve(input, location, owner, settings, &mut policy, report);
+    policy
 }
 
 /// The default server's own location: the ConfigMap's upstream settings and no redirects.
 fn default_server(settings: &Settings) -> RoutePolicy {
     let none = Annotations::default();
-    RoutePolicy {
+    let mut policy = RoutePolicy {
         body_limit: body_limit(&none, settings),
         upstream: UpstreamPolicy {
             timeouts: timeouts(&none, settings),
@@ -91,7 +95,9 @@ fn default_server(settings: &Settings) -> RoutePolicy {
         access_log: settings.global.access_log.default_backend,
         denied: settings.denied.clone(),
         ..RoutePolicy::default()
-    }
+    };
+    answers::default_server(settings, &mut policy);
+    policy
 }
 
 fn body_limit(a: &Annotations, settings: &Settings) -> Option<u64> {
