@@ -4,6 +4,8 @@
 
 mod kit;
 
+#[path = "proxy/access.rs"]
+mod access;
 #[path = "proxy/bodies.rs"]
 mod bodies;
 #[path = "proxy/canary.rs"]

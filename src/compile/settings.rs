@@ -1,10 +1,13 @@
 //! The ConfigMap's settings, resolved: each key, else its built-in default (contract §11).
 
+mod access;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
+pub use self::access::AccessSettings;
 use super::Options;
 use super::annotations::Effect;
 use super::annotations::value::{HttpVersion, NextUpstream, RetryCondition};
@@ -37,6 +40,7 @@ pub struct Settings {
     pub http10: bool,
     pub service_upstream: bool,
     pub cross_namespace: bool,
+    pub access: AccessSettings,
     /// Why every location answers 503: an access setting of the ConfigMap that cannot be acted on.
     pub denied: Option<Arc<str>>,
 }
@@ -60,6 +64,7 @@ impl Default for Settings {
             http10: false,
             service_upstream: false,
             cross_namespace: false,
+            access: AccessSettings::default(),
             denied: None,
         }
     }
@@ -83,8 +88,10 @@ impl AllSettings {
 /// ConfigMap keys that a class may set for its Ingresses: those that an annotation overrides, and the like. All others
 /// are the whole controller's.
 const OF_CLASSES: &[&str] = &[
+    "denylist-source-range",
     "force-ssl-redirect",
     "no-tls-redirect-locations",
+    "no-auth-locations",
     "preserve-trailing-slash",
     "proxy-body-size",
     "proxy-buffer-size",
@@ -101,6 +108,7 @@ const OF_CLASSES: &[&str] = &[
     "service-upstream",
     "ssl-redirect",
     "use-port-in-redirects",
+    "whitelist-source-range",
 ];
 
 /// Reads the ConfigMap that `--configmap` names, and those of classes.
@@ -205,6 +213,7 @@ fn from_raw(raw: &ConfigMapSettings) -> Settings {
         http10: raw.proxy_http_version == Some(HttpVersion::Http10),
         service_upstream: raw.service_upstream.unwrap_or(false),
         cross_namespace: raw.allow_cross_namespace_resources.unwrap_or(false),
+        access: AccessSettings::of(raw),
         denied: None,
     }
 }
@@ -247,6 +256,7 @@ fn global(raw: &ConfigMapSettings) -> GlobalPolicy {
                 .map_or(log.skip_urls, |list| list.0.iter().filter_map(|url| UrlPattern::parse(url).ok()).collect()),
         },
         streams: streams(raw),
+        blocks: access::blocks(raw),
     }
 }
 

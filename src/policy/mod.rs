@@ -2,6 +2,7 @@
 //!
 //! Everything here is a value or a pure function of values; sockets, clocks and Kubernetes are elsewhere.
 
+pub mod access;
 pub mod body;
 pub mod canary;
 pub mod forwarded;
@@ -18,6 +19,7 @@ pub mod variable;
 
 use std::sync::Arc;
 
+use self::access::Access;
 use self::https_redirect::HttpsRedirect;
 use self::rewrite::Rewrite;
 use self::template::Template;
@@ -35,6 +37,8 @@ pub struct RoutePolicy {
     /// Directory redirects: `Location` keeps the listener's port, or has no scheme and host at all.
     pub port_in_redirect: bool,
     pub relative_redirects: bool,
+    /// PREACCESS and ACCESS: who may enter; `None` is everybody.
+    pub access: Option<Arc<Access>>,
     /// CONTENT: sent as `X-Forwarded-Prefix` when a rewrite is in effect (contract §5.6).
     pub forwarded_prefix: Option<Arc<Template>>,
     pub upstream: UpstreamPolicy,

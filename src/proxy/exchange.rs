@@ -70,7 +70,8 @@ pub struct Exchange {
     pub response_head: u64,
     pub body_bytes: u64,
     pub is_health: bool,
-    /// Answered by the server before any location: nginx sends no HSTS then (contract §6 step 3).
+    /// Answered by the server before any location, as it blocks or redirects: nginx sends no HSTS then (contract §6
+    /// step 3).
     pub is_app_root: bool,
 }
 

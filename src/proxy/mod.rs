@@ -3,6 +3,7 @@
 //! One single-threaded runtime a worker, each with its own listeners and upstream pools; nothing that is shared
 //! between workers is written on the request path. It knows nothing of Kubernetes: [`Handle`] is its only door.
 
+mod access;
 pub mod access_log;
 mod attempt;
 mod body;

@@ -17,7 +17,7 @@ use super::head::{RequestedHost, check_framing, check_method, requested_host, se
 use super::respond::{self, Answer};
 use super::timer::within;
 use super::worker::{LocalLive, Worker};
-use super::{forward, upgrade};
+use super::{access, forward, upgrade};
 use crate::base::path;
 use crate::policy::RoutePolicy;
 use crate::policy::body::too_large;
@@ -129,11 +129,15 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     exchange.host.clone_from(&host.name);
     exchange.sent_host.clone_from(&host.value);
 
-    // FIND_CONFIG: server, its redirect of the root, location, body size, the slash of a directory
+    // FIND_CONFIG: server, whom it blocks, its redirect of the root, location, body size, the slash of a directory
     let table = live.table();
     let Some(server) = table.virtual_host(&exchange.host) else {
         return Err(Stopped::page(StatusCode::NOT_FOUND, request));
     };
+    if access::is_blocked(live, request.headers()) {
+        exchange.is_app_root = true;
+        return Err(Stopped::page(StatusCode::FORBIDDEN, request));
+    }
     if let (Some(root), b"/") = (&server.app_root, normal.as_slice()) {
         let location = format!("{}://{}{root}", exchange.client.scheme(), host.sent);
         exchange.route = route_index(server.paths.find(&normal));
@@ -185,15 +189,17 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     }) {
         return Err(Stopped::with(respond::redirect(table.global.https_redirect_code, &location), request));
     }
-    let Target::Upstream(upstream) = route.target else {
+    let Ok(upstream) = serving(live, route.target) else {
+        return Err(Stopped::page(StatusCode::SERVICE_UNAVAILABLE, request));
+    };
+
+    // PREACCESS and ACCESS; a page that is not there is kept from strangers, too
+    if let Some(access) = &policy.access {
+        request = access::admit(exchange, access, request).await?;
+    }
+    let Some(upstream) = upstream else {
         return Err(Stopped::page(StatusCode::NOT_FOUND, request));
     };
-    let empty = live.live().upstreams.get(upstream as usize).is_none_or(|u| u.endpoints.load().is_empty());
-    if empty {
-        let default = table.upstream(upstream).is_some_and(|u| u.is_default_backend);
-        let status = if default { StatusCode::NOT_FOUND } else { StatusCode::SERVICE_UNAVAILABLE };
-        return Err(Stopped::page(status, request));
-    }
 
     // CONTENT: a canary in place of the location's upstream, then an endpoint of it
     exchange.alternative = alternative(&exchange.worker, live, upstream, request.headers());
@@ -201,6 +207,22 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     let upgrade = upgrade::asked(&mut request);
     let plan = forward::Plan { live, route, upstream, target, prefix, upgrade };
     forward::forward(exchange, plan, request).await
+}
+
+/// Nobody serves the location: its upstream has no endpoints.
+struct Nobody;
+
+/// Who serves a location; `None` is the built-in 404, also where the default backend has no endpoints (contract §8.4).
+fn serving(live: &LocalLive, target: Target) -> Result<Option<Index>, Nobody> {
+    let Target::Upstream(upstream) = target else { return Ok(None) };
+    let state = live.live().upstreams.get(upstream as usize);
+    if state.is_some_and(|state| !state.endpoints.load().is_empty()) {
+        return Ok(Some(upstream));
+    }
+    match live.table().upstream(upstream).is_some_and(|upstream| upstream.is_default_backend) {
+        true => Ok(None),
+        false => Err(Nobody),
+    }
 }
 
 /// The alternative of an upstream, if its canary chooses it and it has endpoints (contract §16).

@@ -7,6 +7,7 @@ use http::HeaderName;
 
 use super::{Alternative, DnsName, EndpointSet, Route, RoutingTable, Target, Upstream, UpstreamKey, VirtualHost};
 use crate::policy::RoutePolicy;
+use crate::policy::access::Satisfy;
 use crate::policy::canary::{Canary, Wanted};
 use crate::policy::https_redirect::Mode;
 use crate::policy::retry::RetryPolicy;
@@ -129,6 +130,7 @@ fn policy(out: &mut String, policy: &RoutePolicy) {
     if let Some(reason) = &policy.denied {
         let _ = write!(out, " denied={reason:?}");
     }
+    access(out, policy);
     match policy.https_redirect.mode {
         Mode::Never => out.push_str(" ssl-redirect=off"),
         Mode::WithCertificate => {}
@@ -156,6 +158,18 @@ fn policy(out: &mut String, policy: &RoutePolicy) {
     }
     if !policy.access_log {
         out.push_str(" access-log=off");
+    }
+}
+
+fn access(out: &mut String, policy: &RoutePolicy) {
+    let Some(access) = &policy.access else { return };
+    for (name, list) in [("deny", &access.networks.deny), ("allow", &access.networks.allow)] {
+        if let Some(list) = list {
+            let _ = write!(out, " {name}=[{list}]");
+        }
+    }
+    if access.satisfy == Satisfy::Any {
+        out.push_str(" satisfy=any");
     }
 }
 

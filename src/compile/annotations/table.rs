@@ -10,6 +10,8 @@ use super::value::{
     HeaderText, HeaderToken, HttpVersion, NextUpstream, OnOff, RewriteTarget, Seconds, ServerAliases, ServerName, Size,
     TlsVersions,
 };
+use super::values_access::NetworkList;
+use crate::policy::access::Satisfy;
 use crate::snapshot::ObjectKey;
 
 const LATER: &str = "not in this version yet";
@@ -144,13 +146,12 @@ settings! {
     }
     "Networks" {
         /// Only these client addresses pass.
-        access "allowlist-source-range" | "whitelist-source-range" { "a comma list of addresses and CIDRs" }
-            [Location Medium Deny] = "" Refused(LATER);
+        access "allowlist-source-range" | "whitelist-source-range" { allowlist_source_range: NetworkList }
+            [Location Medium Deny] = "" Full;
         /// These client addresses are kept out.
-        access "denylist-source-range" { "a comma list of addresses and CIDRs" }
-            [Location Medium Deny] = "" Refused(LATER);
+        access "denylist-source-range" { denylist_source_range: NetworkList } [Location Medium Deny] = "" Full;
         /// Whether addresses and authentication must all pass, or any.
-        access "satisfy" { "all or any" } [Location Low Default] = "all" Refused(LATER);
+        access "satisfy" { satisfy: Satisfy } [Location Low Default] = "all" Full;
     }
     "Basic and digest authentication" {
         /// Asks for a user and password.

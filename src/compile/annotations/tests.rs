@@ -60,12 +60,15 @@ fn problems() {
         ("proxy-ssl-secret", "tls", Some(Deny), Some(Deny)),
         ("auth-type", "basic", Some(Deny), Some(Deny)),
         ("auth-url", "http://auth.test/", Some(Deny), Some(Deny)),
-        ("allowlist-source-range", "10.0.0.0/8", Some(Deny), Some(Deny)),
-        ("whitelist-source-range", "10.0.0.0/8", Some(Deny), Some(Deny)),
+        ("allowlist-source-range", "10.0.0.0/8,", Some(Deny), Some(Deny)),
+        ("whitelist-source-range", "everybody", Some(Deny), Some(Deny)),
+        ("whitelist-source-range", "10.0.0.0/8, ::1", None, None),
+        ("denylist-source-range", "10.0.0.0/33", Some(Deny), Some(Deny)),
         ("whitelist-source-range", "", None, None),
         ("limit-rps", "5", Some(Deny), Some(Deny)),
         ("limit-rps", "0", None, None),
-        ("satisfy", "any", Some(Deny), Some(Deny)),
+        ("satisfy", "any", None, None),
+        ("satisfy", "either", Some(Fallback), Some(Fallback)),
         ("satisfy", "all", None, None),
         ("canary", "yes", Some(Fallback), Some(Fallback)),
         ("canary-weight", "10%", Some(Fallback), Some(Fallback)),
@@ -122,9 +125,9 @@ fn a_broken_service_upstream_is_false() {
 #[test]
 fn the_first_spelling_wins() {
     let rows: [(&[(&str, &str)], &str); 3] = [
-        (&[("allowlist-source-range", "1.1.1.1"), ("whitelist-source-range", "2.2.2.2")], "allowlist-source-range"),
-        (&[("allowlist-source-range", ""), ("whitelist-source-range", "2.2.2.2")], "whitelist-source-range"),
-        (&[("whitelist-source-range", "2.2.2.2")], "whitelist-source-range"),
+        (&[("allowlist-source-range", "one"), ("whitelist-source-range", "two")], "allowlist-source-range"),
+        (&[("allowlist-source-range", ""), ("whitelist-source-range", "two")], "whitelist-source-range"),
+        (&[("whitelist-source-range", "two")], "whitelist-source-range"),
     ];
     for (input, expected) in rows {
         let (_, problems) = parse(input, &ParseOptions::default());

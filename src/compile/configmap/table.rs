@@ -3,11 +3,13 @@
 //! Only keys that keep somebody out by themselves are access settings: the other `global-auth-*` keys have no effect
 //! without `global-auth-url`, and refusing them would deny every path for nothing.
 
+use crate::base::networks::Networks;
 use crate::compile::annotations::row::Support::{Full, Ignored, Partial, Refused};
 use crate::compile::annotations::row::settings;
 use crate::compile::annotations::value::{
     BufferSize, CommaList, HttpVersion, NextUpstream, NginxTime, OnOff, RedirectCode, Seconds, Size,
 };
+use crate::compile::annotations::values_access::Patterns;
 use crate::policy::stream_log::StreamFormat;
 
 const LATER: &str = "not in this version yet";
@@ -224,13 +226,13 @@ settings! {
     }
     "Access" {
         /// Client networks that are answered 403.
-        access "block-cidrs" { "a comma list" } = "" Refused(LATER);
+        access "block-cidrs" { block_cidrs: Networks } [Controller Low Deny] = "" Full;
         /// Referers that are answered 403, exact or ~regex.
-        access "block-referers" { "a comma list" } = "" Refused(LATER);
+        access "block-referers" { block_referers: Patterns } [Controller Low Deny] = "" Full;
         /// User agents that are answered 403, exact or ~regex.
-        access "block-user-agents" { "a comma list" } = "" Refused(LATER);
+        access "block-user-agents" { block_user_agents: Patterns } [Controller Low Deny] = "" Full;
         /// Default of denylist-source-range.
-        access "denylist-source-range" { "a comma list" } = "" Refused(LATER);
+        access "denylist-source-range" { denylist_source_range: Networks } [Controller Low Deny] = "" Full;
         /// As auth-always-set-cookie, for every location without its own.
         "global-auth-always-set-cookie" { "true or false" } = "false" Ignored(LATER);
         /// As auth-cache-duration, for every location without its own.
@@ -256,9 +258,9 @@ settings! {
         /// Who may read `/nginx_status`.
         "nginx-status-ipv6-whitelist" { "a comma list" } = "::1" Ignored(NGINX);
         /// Prefixes of Ingress paths without basic and external authentication.
-        "no-auth-locations" { "text" } = "/.well-known/acme-challenge" Ignored(LATER);
+        "no-auth-locations" { no_auth_locations: CommaList } = "/.well-known/acme-challenge" Full;
         /// Default of whitelist-source-range.
-        access "whitelist-source-range" { "a comma list" } = "" Refused(LATER);
+        access "whitelist-source-range" { whitelist_source_range: Networks } [Controller Low Deny] = "" Full;
     }
     "Limits" {
         /// Status when limit-connections is exceeded.

@@ -1,5 +1,7 @@
 //! The policy of one location: its Ingress's annotation, else the ConfigMap's key, else the built-in default.
 
+mod access;
+
 use std::sync::Arc;
 
 use super::servers::Location;
@@ -66,6 +68,7 @@ pub fn resolve(
             response_head_limit: a.proxy_buffer_size.map_or(settings.response_head_limit, |size| size.clamped()),
             tls: tls.or_else(|| plain_tls(protocol)).map(Arc::new),
         },
+        access: access::access(a, &settings.access),
         access_log: a.enable_access_log.unwrap_or(true),
         denied,
     }
@@ -83,6 +86,7 @@ fn default_server(settings: &Settings) -> RoutePolicy {
             response_head_limit: settings.response_head_limit,
             ..UpstreamPolicy::default()
         },
+        access: access::of_default_server(&settings.access),
         access_log: settings.global.access_log.default_backend,
         denied: settings.denied.clone(),
         ..RoutePolicy::default()
