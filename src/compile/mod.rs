@@ -10,6 +10,7 @@ pub mod configmap;
 pub mod endpoints;
 pub mod ingress;
 mod intern;
+mod login;
 mod memo;
 pub mod options;
 pub mod refs;

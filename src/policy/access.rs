@@ -7,13 +7,24 @@ use std::sync::Arc;
 use http::header::{self, HeaderMap, HeaderName};
 
 use super::global::UrlPattern;
+use super::limits::Limits;
+use super::login::Login;
 use crate::base::networks::Networks;
 
 /// What a location asks of everybody who comes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Access {
+    pub limits: Option<Limits>,
     pub networks: NetworkRules,
     pub satisfy: Satisfy,
+    pub login: Option<Arc<Login>>,
+}
+
+impl Access {
+    /// Whether everybody may enter, and nothing is done to a request.
+    pub fn asks_nothing(&self) -> bool {
+        self.limits.is_none() && self.networks.is_empty() && self.login.is_none()
+    }
 }
 
 /// Whether networks and authentication must all let a request in, or any of them (nginx's `satisfy`).

@@ -9,6 +9,8 @@ pub mod forwarded;
 pub mod global;
 pub mod headers;
 pub mod https_redirect;
+pub mod limits;
+pub mod login;
 pub mod retry;
 pub mod rewrite;
 pub mod stream;

@@ -1,13 +1,19 @@
 //! PREACCESS and ACCESS: limits, networks, passwords, and how they combine (contract §6 steps 7 and 8).
 
-use http::{HeaderMap, StatusCode};
+use std::rc::Rc;
+
+use http::{HeaderMap, StatusCode, header};
 use hyper::body::Incoming;
 
 use super::exchange::Exchange;
+use super::facts::Facts;
+use super::login;
 use super::phases::Stopped;
 use super::respond::{self, Answer};
 use super::worker::LocalLive;
+use super::zone::Beyond;
 use crate::policy::access::{Access, Said, Satisfy};
+use crate::policy::limits::Limits;
 
 type Request = http::Request<Incoming>;
 
@@ -25,18 +31,57 @@ pub enum Verdict {
 }
 
 /// Lets a request in, or says why not.
-pub async fn admit(exchange: &mut Exchange, access: &Access, request: Request) -> Result<Request, Stopped> {
+pub async fn admit(exchange: &mut Exchange, access: &Access, mut request: Request) -> Result<Request, Stopped> {
+    if let Some(limits) = &access.limits
+        && let Err(status) = count(exchange, limits, request.headers())
+    {
+        return Err(Stopped { answer: respond::page(status), unread: Some(request.into_body()) });
+    }
     let mut gate = Gate::new(access.satisfy);
     gate.hear(match access.networks.decide(exchange.remote().ip()) {
         Said::Granted => Verdict::Granted,
         Said::Refused => Verdict::Refused(respond::page(StatusCode::FORBIDDEN)),
         Said::Nothing => Verdict::Nothing,
     });
-    // External authentication is heard here, while the gate is open: `gate.hear(question::ask(…).await)`.
-    match gate.refusal {
-        Some(answer) => Err(Stopped { answer, unread: Some(request.into_body()) }),
-        None => Ok(request),
+    if let Some(login) = access.login.as_ref().filter(|_| !gate.is_settled) {
+        gate.hear(login::ask(exchange, login, request.headers()).await);
     }
+    // External authentication is heard here, while the gate is open: `gate.hear(question::ask(…).await)`.
+    if let Some(answer) = gate.refusal {
+        return Err(Stopped { answer, unread: Some(request.into_body()) });
+    }
+    if access.login.is_some() {
+        // A password that was meant for us is no upstream's business (contract §10).
+        request.headers_mut().remove(header::AUTHORIZATION);
+    }
+    Ok(request)
+}
+
+/// Counts a request among its client's, or gives the status of one too many.
+fn count(exchange: &mut Exchange, limits: &Limits, headers: &HeaderMap) -> Result<(), StatusCode> {
+    let address = exchange.remote().ip();
+    if limits.exempt.as_ref().is_some_and(|exempt| exempt.contains(address)) {
+        return Ok(());
+    }
+    let live = Rc::clone(&exchange.live);
+    let Some(zone) = live.live().zones.get(&limits.zone) else { return Err(limits.rate_status) };
+    let now = exchange.worker.handle.zone_memory.now();
+    let entered = match &limits.zone.client {
+        None => zone.enter(limits, address, now),
+        Some(template) => {
+            let client = template.fill(&Facts { exchange, headers });
+            // As in nginx, who has no key is not counted.
+            if client.is_empty() {
+                return Ok(());
+            }
+            zone.enter(limits, client, now)
+        }
+    };
+    exchange.held = entered.map_err(|beyond| match beyond {
+        Beyond::Rate => limits.rate_status,
+        Beyond::Connections => limits.connection_status,
+    })?;
+    Ok(())
 }
 
 /// How the verdicts of several rules become one, as nginx's access phase has it.

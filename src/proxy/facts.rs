@@ -54,6 +54,7 @@ impl Facts<'_> {
             Named::Https => put(exchange.client.tls.then_some(&b"on"[..]), out),
             Named::ServerPort => display(exchange.client.port, out),
             Named::RemoteAddr => put(Some(exchange.remote_value().as_bytes()), out),
+            Named::RemoteUser => put(exchange.remote_user().as_deref(), out),
             Named::RemotePort => display(exchange.remote().port(), out),
             Named::BinaryRemoteAddr => match exchange.remote().ip() {
                 std::net::IpAddr::V4(ip) => put(Some(&ip.octets()), out),

@@ -12,8 +12,11 @@ use super::access_log::LogEnds;
 use super::l4::Ports;
 use super::listener::Bound;
 use super::live::{Changes, Endpoints, Live, UpstreamState};
+use super::login::Hashing;
 use super::upstream::tls::ClientTls;
+use super::zone::{Memory, Zone};
 use super::{tls, worker};
+use crate::policy::limits::ZoneKey;
 use crate::policy::upstream::UpstreamTls;
 use crate::table::{DnsName, Endpoint, EndpointSet, RoutingTable, UpstreamKey};
 use crate::telemetry::{RouteLabels, Telemetry};
@@ -41,6 +44,8 @@ pub struct Handle {
     /// Told of every install, and of upstreams that get their first endpoint or lose their last one.
     pub(super) changes: Changes,
     pub(super) ports: Ports,
+    pub(super) hashing: Hashing,
+    pub(super) zone_memory: Arc<Memory>,
     /// A new connection may be refused keep-alive before the listeners close.
     pub(super) stopping: AtomicBool,
     installed: Mutex<Installed>,
@@ -51,6 +56,7 @@ pub struct Handle {
 struct Installed {
     upstreams: HashMap<UpstreamKey, Arc<UpstreamState>>,
     client_tls: HashMap<Arc<UpstreamTls>, Arc<ClientTls>>,
+    zones: HashMap<ZoneKey, Arc<Zone>>,
     generation: u64,
     changes: Changes,
 }
@@ -67,6 +73,8 @@ impl Handle {
             access_log,
             draining: watch::Sender::new(false),
             ports: Ports::default(),
+            hashing: Hashing::default(),
+            zone_memory: Arc::default(),
             stopping: AtomicBool::new(false),
             installed: Mutex::new(Installed { changes: changes.clone(), ..Installed::default() }),
             changes,
@@ -90,11 +98,13 @@ impl Handle {
             .collect();
         let client_tls: Vec<_> = table.upstream_tls.iter().map(|tls| installed.tls(tls)).collect();
         let metrics = self.register_routes(&table);
+        installed.zones = installed.zones(&table, &self.zone_memory);
         installed.generation += 1;
         installed.upstreams = upstreams.iter().map(|u| (u.key.clone(), Arc::clone(u))).collect();
         installed.client_tls.retain(|tls, _| table.upstream_tls.contains(tls));
         let generation = installed.generation;
-        let live = Arc::new(Live { table: Arc::new(table), upstreams, client_tls, metrics, generation });
+        let zones = installed.zones.clone();
+        let live = Arc::new(Live { table: Arc::new(table), upstreams, client_tls, metrics, zones, generation });
         self.live.store(Arc::clone(&live));
         self.changes.send_replace(());
         self.telemetry.requests.retain(&live.metrics);
@@ -193,6 +203,19 @@ impl Installed {
             state.endpoints.store(Arc::new(list));
         }
         Arc::clone(state)
+    }
+
+    /// The zones of a table: those that it has already, and new ones.
+    fn zones(&self, table: &RoutingTable, memory: &Arc<Memory>) -> HashMap<ZoneKey, Arc<Zone>> {
+        let mut zones = HashMap::new();
+        let accesses = table.routes.iter().filter_map(|route| route.policy.access.as_ref());
+        for key in accesses.filter_map(|access| Some(&access.limits.as_ref()?.zone)) {
+            if !zones.contains_key(key) {
+                let zone = self.zones.get(key).map_or_else(|| Arc::new(Zone::new(memory)), Arc::clone);
+                zones.insert(key.clone(), zone);
+            }
+        }
+        zones
     }
 
     fn tls(&mut self, settings: &Arc<UpstreamTls>) -> Arc<ClientTls> {

@@ -1,11 +1,14 @@
 //! What a request meets: one table with its live state, swapped as one value (invariant 3).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::watch;
 
 use super::upstream::tls::ClientTls;
+use super::zone::Zone;
+use crate::policy::limits::ZoneKey;
 use crate::table::{DnsName, Endpoint, RoutingTable, UpstreamKey};
 use crate::telemetry::RouteMetricsId;
 
@@ -55,6 +58,8 @@ pub struct Live {
     pub client_tls: Vec<Arc<ClientTls>>,
     /// For `table.routes`.
     pub metrics: Vec<RouteMetricsId>,
+    /// What `limit-*` counts, carried over from table to table.
+    pub zones: HashMap<ZoneKey, Arc<Zone>>,
     /// Counted by installs; 0 is the empty table before the first one.
     pub generation: u64,
 }
@@ -66,6 +71,7 @@ impl Live {
             upstreams: Vec::new(),
             client_tls: Vec::new(),
             metrics: Vec::new(),
+            zones: HashMap::new(),
             generation: 0,
         }
     }

@@ -17,6 +17,7 @@ mod io;
 mod l4;
 mod listener;
 mod live;
+mod login;
 mod phases;
 mod respond;
 mod timer;
@@ -24,6 +25,7 @@ mod tls;
 mod upgrade;
 mod upstream;
 mod worker;
+mod zone;
 
 pub use handle::{Handle, ProxyOptions};
 pub use listener::{Bound, ListenAddresses, bind};

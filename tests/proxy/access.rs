@@ -1,5 +1,10 @@
 //! Who may enter: networks, passwords and limits, on real sockets.
 
+#[path = "access_limits.rs"]
+mod limits;
+#[path = "access_login.rs"]
+mod login;
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::kit::{Ingress, Manifests, Proxy, Raw, Response, Upstream};
@@ -13,6 +18,15 @@ fn from(proxy: &Proxy, last: u8, host: &str, target: &str, fields: &[&str]) -> R
 
 /// One upstream, the ConfigMap with these settings, and for each list of annotations the host `h<i>.test`.
 fn served(settings: &[(&str, &str)], hosts: &[&[(&str, &str)]]) -> (Upstream, Manifests, Proxy) {
+    served_with(settings, hosts, |_| ())
+}
+
+/// The same with more manifests.
+fn served_with(
+    settings: &[(&str, &str)],
+    hosts: &[&[(&str, &str)]],
+    more: impl Fn(&Manifests),
+) -> (Upstream, Manifests, Proxy) {
     let upstream = Upstream::start("one");
     let manifests = Manifests::new();
     manifests.upstream(&upstream).config_map("default", "settings", settings);
@@ -20,6 +34,7 @@ fn served(settings: &[(&str, &str)], hosts: &[&[(&str, &str)]]) -> (Upstream, Ma
         let ingress = Ingress::new(&format!("i{number}")).rule(&format!("h{number}.test"), "/", "one");
         manifests.ingress(&annotations.iter().fold(ingress, |ingress, (key, value)| ingress.nginx(key, value)));
     }
+    more(&manifests);
     let proxy = Proxy::start(&manifests, &[SETTINGS]);
     (upstream, manifests, proxy)
 }

@@ -1,12 +1,18 @@
 //! Values of the settings that keep somebody out: networks, patterns, `satisfy`.
 
 use std::str::FromStr as _;
+use std::sync::Arc;
 
+use http::StatusCode;
+
+use super::text::is_basic;
 use super::value::{FromAnnotation, or_shape};
 use crate::base::networks::{Network, Networks};
 use crate::base::parse::comma_list;
 use crate::policy::access::Satisfy;
 use crate::policy::global::UrlPattern;
+use crate::policy::template::Template;
+use crate::snapshot::ObjectKey;
 
 /// The networks of an annotation: every item must be one, so an empty item is an error, too.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -60,6 +66,96 @@ impl FromAnnotation for Patterns {
     fn from_annotation(text: &str) -> Result<Self, String> {
         let read = |item| UrlPattern::parse(item).map_err(|error| format!("{item:.100?} cannot be used: {error}"));
         comma_list(text).map(read).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// The status of what is beyond a limit, as nginx allows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefusalCode(pub StatusCode);
+
+impl FromAnnotation for RefusalCode {
+    const SHAPE: &'static str = "a status from 400 to 599";
+
+    fn from_annotation(text: &str) -> Result<Self, String> {
+        let code = text.trim().parse().ok().filter(|code| (400..600).contains(code));
+        or_shape(code.and_then(|code: u16| StatusCode::from_u16(code).ok()).map(Self), text)
+    }
+}
+
+/// What tells clients apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientKey(pub Template);
+
+impl FromAnnotation for ClientKey {
+    const SHAPE: &'static str = "text with nginx variables";
+
+    fn from_annotation(text: &str) -> Result<Self, String> {
+        Template::parse(text.trim()).map(Self).map_err(|error| format!("{text:.100?} cannot be used: {error}"))
+    }
+}
+
+/// `auth-type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AuthType {
+    Basic,
+    Digest,
+}
+
+impl FromAnnotation for AuthType {
+    const SHAPE: &'static str = "basic or digest";
+
+    fn from_annotation(text: &str) -> Result<Self, String> {
+        or_shape(
+            match text.trim() {
+                "basic" => Some(Self::Basic),
+                "digest" => Some(Self::Digest),
+                _ => None,
+            },
+            text,
+        )
+    }
+}
+
+/// `auth-secret-type`: one key with a file of users, or a key for each user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SecretType {
+    #[default]
+    File,
+    Map,
+}
+
+impl FromAnnotation for SecretType {
+    const SHAPE: &'static str = "auth-file or auth-map";
+
+    fn from_annotation(text: &str) -> Result<Self, String> {
+        or_shape(
+            match text.trim() {
+                "auth-file" => Some(Self::File),
+                "auth-map" => Some(Self::Map),
+                _ => None,
+            },
+            text,
+        )
+    }
+}
+
+/// A Secret, of the Ingress's own namespace if it names none.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SecretName(String);
+
+impl SecretName {
+    pub fn key(&self, namespace: &Arc<str>) -> Option<ObjectKey> {
+        ObjectKey::parse(&self.0, namespace)
+    }
+}
+
+impl FromAnnotation for SecretName {
+    const SHAPE: &'static str = "[namespace/]name";
+
+    fn from_annotation(text: &str) -> Result<Self, String> {
+        let name = text.trim();
+        let valid = name.chars().all(is_basic) && ObjectKey::parse(name, "default").is_some();
+        or_shape(valid.then(|| Self(name.to_owned())), text)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::compile::annotations::row::settings;
 use crate::compile::annotations::value::{
     BufferSize, CommaList, HttpVersion, NextUpstream, NginxTime, OnOff, RedirectCode, Seconds, Size,
 };
-use crate::compile::annotations::values_access::Patterns;
+use crate::compile::annotations::values_access::{ClientKey, Patterns, RefusalCode};
 use crate::policy::stream_log::StreamFormat;
 
 const LATER: &str = "not in this version yet";
@@ -264,15 +264,15 @@ settings! {
     }
     "Limits" {
         /// Status when limit-connections is exceeded.
-        "limit-conn-status-code" { "a whole number" } = "503" Ignored(LATER);
+        "limit-conn-status-code" { limit_conn_status_code: RefusalCode } = "503" Full;
         /// nginx variable that names the client for limits.
-        "limit-conn-zone-variable" { "text" } = "$binary_remote_addr" Ignored(LATER);
+        "limit-conn-zone-variable" { limit_conn_zone_variable: ClientKey } = "$binary_remote_addr" Full;
         /// Default of limit-rate.
         "limit-rate" { "a whole number" } = "0" Ignored(LATER);
         /// Default of limit-rate-after.
         "limit-rate-after" { "a whole number" } = "0" Ignored(LATER);
         /// Status when limit-rps or limit-rpm is exceeded.
-        "limit-req-status-code" { "a whole number" } = "503" Ignored(LATER);
+        "limit-req-status-code" { limit_req_status_code: RefusalCode } = "503" Full;
     }
     "Errors" {
         /// Default of custom-http-errors.

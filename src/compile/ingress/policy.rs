@@ -43,6 +43,9 @@ pub fn resolve(
         deny(reason);
         None
     });
+    if let Some(Err(reason)) = &owner.login {
+        deny(reason.to_string());
+    }
     let rewrite = rewrite(location, path, owner, report).unwrap_or_else(|reason| {
         deny(reason);
         None
@@ -68,7 +71,7 @@ pub fn resolve(
             response_head_limit: a.proxy_buffer_size.map_or(settings.response_head_limit, |size| size.clamped()),
             tls: tls.or_else(|| plain_tls(protocol)).map(Arc::new),
         },
-        access: access::access(a, &settings.access),
+        access: access::access(location, owner, &settings.access),
         access_log: a.enable_access_log.unwrap_or(true),
         denied,
     }
