@@ -4,6 +4,8 @@
 
 mod kit;
 
+#[path = "proxy/access.rs"]
+mod access;
 #[path = "proxy/answers.rs"]
 mod answers;
 #[path = "proxy/balance.rs"]

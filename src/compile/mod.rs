@@ -11,6 +11,7 @@ pub mod endpoints;
 pub mod ingress;
 mod intern;
 mod listening;
+mod login;
 mod memo;
 pub mod options;
 pub mod refs;

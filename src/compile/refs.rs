@@ -6,7 +6,7 @@ use crate::base::parse::go_bool;
 use crate::snapshot::{Ingress, ObjectKey, References, Snapshot};
 
 /// Annotations that name a Secret and are acted on.
-const SECRETS: &[&str] = &["auth-tls-secret", "proxy-ssl-secret"];
+const SECRETS: &[&str] = &["auth-secret", "auth-tls-secret", "proxy-ssl-secret"];
 
 /// Annotations that name a ConfigMap and are acted on, of whatever namespace.
 const CONFIG_MAPS: &[&str] = &["custom-headers"];
@@ -61,6 +61,7 @@ mod tests {
     use super::*;
     use crate::compile::annotations::ROWS;
     use crate::compile::annotations::value::FromAnnotation as _;
+    use crate::compile::annotations::values_access::SecretName;
     use crate::snapshot::{ConfigMap, IngressTls, Object};
 
     fn ingress(name: &str, class: &str, secret: &str, annotation: Option<(&str, &str)>) -> Object {
@@ -79,6 +80,7 @@ mod tests {
             ingress("a", "nginx", "web-tls", None),
             ingress("b", "nginx", "", Some(("nginx.ingress.kubernetes.io/proxy-ssl-secret", " other/ca "))),
             ingress("c", "nginx", "", Some(("example.com/proxy-ssl-secret", "other/not-ours"))),
+            ingress("e", "nginx", "", Some(("nginx.ingress.kubernetes.io/auth-secret", "users"))),
             ingress("d", "another", "not-ours-either", None),
             ingress("e", "nginx", "", Some(("nginx.ingress.kubernetes.io/custom-headers", "other/headers"))),
         ] {
@@ -102,14 +104,15 @@ mod tests {
         assert!(referred.config_maps.contains(&ObjectKey::new("ns", "add")));
         let references = references(&snapshot, &options);
         let names: Vec<String> = references.secrets.iter().map(ToString::to_string).collect();
-        assert_eq!(names, ["ns/default", "shop/web-tls"], "others' Secrets are not read");
+        assert_eq!(names, ["ns/default", "shop/users", "shop/web-tls"], "others' Secrets are not read");
         let names: Vec<String> = references.config_maps.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["ns/tcp", "ns/udp", "other/headers"]);
     }
 
     #[test]
     fn every_annotation_that_names_an_object_is_known_here() {
-        let named = ROWS.iter().filter(|row| row.field.is_some() && row.values == ObjectKey::SHAPE);
+        let shapes = [ObjectKey::SHAPE, SecretName::SHAPE];
+        let named = ROWS.iter().filter(|row| row.field.is_some() && shapes.contains(&row.values));
         let missing: Vec<_> =
             named.map(|row| row.key).filter(|key| !SECRETS.contains(key) && !CONFIG_MAPS.contains(key)).collect();
         assert!(missing.is_empty(), "{missing:?}");

@@ -1,5 +1,6 @@
 //! The ConfigMap's settings, resolved: each key, else its built-in default (contract §11).
 
+mod access;
 mod balance;
 pub mod headers;
 mod identity;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
+pub use self::access::AccessSettings;
 use super::Options;
 use super::annotations::Effect;
 use super::annotations::value::{HttpVersion, NextUpstream, RetryCondition};
@@ -47,6 +49,7 @@ pub struct Settings {
     pub errors: ErrorSettings,
     pub cross_namespace: bool,
     pub headers: headers::HeaderSettings,
+    pub access: AccessSettings,
     /// Why every location answers 503: an access setting of the ConfigMap that cannot be acted on.
     pub denied: Option<Arc<str>>,
 }
@@ -73,6 +76,7 @@ impl Default for Settings {
             errors: ErrorSettings::default(),
             cross_namespace: false,
             headers: headers::HeaderSettings::default(),
+            access: AccessSettings::default(),
             denied: None,
         }
     }
@@ -100,10 +104,12 @@ const OF_CLASSES: &[&str] = &[
     "disable-proxy-intercept-errors",
     "load-balance",
     "app-root",
+    "denylist-source-range",
     "force-ssl-redirect",
     "limit-rate",
     "limit-rate-after",
     "no-tls-redirect-locations",
+    "no-auth-locations",
     "preserve-trailing-slash",
     "proxy-body-size",
     "proxy-buffer-size",
@@ -128,6 +134,7 @@ const OF_CLASSES: &[&str] = &[
     "upstream-hash-by-subset",
     "upstream-hash-by-subset-size",
     "use-port-in-redirects",
+    "whitelist-source-range",
 ];
 
 /// Reads the ConfigMap that `--configmap` names, and those of classes.
@@ -241,6 +248,7 @@ fn from_raw(raw: &ConfigMapSettings) -> Settings {
         errors: ErrorSettings::from_raw(raw),
         cross_namespace: raw.allow_cross_namespace_resources.unwrap_or(false),
         headers: headers::defaults(raw),
+        access: AccessSettings::of(raw),
         denied: None,
     }
 }
@@ -289,6 +297,7 @@ fn global(raw: &ConfigMapSettings) -> GlobalPolicy {
         tls: tls::resolve(raw),
         headers: headers::global(raw),
         compression: headers::compression(raw),
+        blocks: access::blocks(raw),
     }
 }
 

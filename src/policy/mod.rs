@@ -2,6 +2,7 @@
 //!
 //! Everything here is a value or a pure function of values; sockets, clocks and Kubernetes are elsewhere.
 
+pub mod access;
 pub mod affinity;
 pub mod answer;
 pub mod balance;
@@ -17,6 +18,8 @@ pub mod head;
 pub mod header_text;
 pub mod headers;
 pub mod https_redirect;
+pub mod limits;
+pub mod login;
 pub mod redirect;
 pub mod response_rate;
 pub mod retry;
@@ -31,6 +34,7 @@ pub mod variable;
 
 use std::sync::Arc;
 
+use self::access::Access;
 use self::answer::AnswerRewrites;
 use self::cors::Cors;
 use self::error_pages::ErrorPages;
@@ -56,6 +60,8 @@ pub struct RoutePolicy {
     /// Directory redirects: `Location` keeps the listener's port, or has no scheme and host at all.
     pub port_in_redirect: bool,
     pub relative_redirects: bool,
+    /// PREACCESS and ACCESS: who may enter; `None` is everybody.
+    pub access: Option<Arc<Access>>,
     /// CONTENT: sent as `X-Forwarded-Prefix` when a rewrite is in effect (contract §5.6).
     pub forwarded_prefix: Option<Arc<Template>>,
     pub upstream: UpstreamPolicy,

@@ -15,8 +15,10 @@ use super::client_certificate::Checked;
 use super::connection::{Activity, Client};
 use super::upstream::load::InFlight;
 use super::worker::{LocalLive, Worker};
+use super::zone::Held;
 use crate::policy::forwarded::Forwarded;
 use crate::policy::headers::X_REQUEST_ID;
+use crate::policy::login::remote_user;
 use crate::table::{Index, Target};
 use crate::telemetry::{Observation, UpstreamTimes};
 
@@ -47,6 +49,12 @@ pub struct Exchange {
     pub version: Version,
     user_agent: Option<HeaderValue>,
     referer: Option<HeaderValue>,
+    /// As it was sent: it names the user, even where nobody asked.
+    authorization: Option<HeaderValue>,
+    /// A user that another way of asking than basic authentication let in.
+    pub user: Option<Vec<u8>>,
+    /// Counts the request among its client's, where these are limited.
+    pub held: Option<Held>,
     pub request_id: HeaderValue,
     /// Lower-case, without port.
     pub host: String,
@@ -113,6 +121,9 @@ impl Exchange {
             version: request.version(),
             user_agent: headers.get(header::USER_AGENT).cloned(),
             referer: headers.get(header::REFERER).cloned(),
+            authorization: headers.get(header::AUTHORIZATION).cloned(),
+            user: None,
+            held: None,
             host: String::new(),
             sent_host: None,
             forwarded: None,
@@ -182,6 +193,11 @@ impl Exchange {
     /// Bytes of the request's head.
     pub fn head_bytes(&self) -> u64 {
         self.head_bytes
+    }
+
+    /// nginx's `$remote_user`.
+    pub fn remote_user(&self) -> Option<Vec<u8>> {
+        self.user.clone().or_else(|| remote_user(self.authorization.as_ref()?))
     }
 
     fn received(&self) -> u64 {
@@ -273,10 +289,11 @@ impl Exchange {
         let clock = self.worker.clock.borrow();
         let text = |value: &'_ Option<HeaderValue>| value.as_ref().map(|v| v.as_bytes().to_vec());
         let (referer, user_agent) = (text(&self.referer), text(&self.user_agent));
+        let remote_user = self.remote_user();
         let record = Record {
             remote_addr: self.remote().ip(),
             remote_port: self.remote().port(),
-            remote_user: None,
+            remote_user: remote_user.as_deref(),
             time: &clock,
             request: Some(RequestLine { method: &self.method, target: target.as_bytes(), version: self.version }),
             uri: &self.path,

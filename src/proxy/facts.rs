@@ -57,6 +57,7 @@ impl Facts<'_> {
             Named::Https => put(exchange.client.tls.then_some(&b"on"[..]), out),
             Named::ServerPort => display(exchange.client.port, out),
             Named::RemoteAddr => put(Some(exchange.remote_value().as_bytes()), out),
+            Named::RemoteUser => put(exchange.remote_user().as_deref(), out),
             // Of who was named by an address alone there is none.
             Named::RemotePort => exchange.remote().port() != 0 && display(exchange.remote().port(), out),
             Named::BinaryRemoteAddr => match exchange.remote().ip() {

@@ -12,10 +12,13 @@ use super::access_log::LogEnds;
 use super::l4::Ports;
 use super::listener::Bound;
 use super::live::{Changes, Endpoints, Live, UpstreamState};
+use super::login::Hashing;
 use super::tls::configs::Configs;
 use super::upstream::tls::ClientTls;
 use super::worker;
+use super::zone::{Memory, Zone};
 use crate::policy::balance::Prepared;
+use crate::policy::limits::ZoneKey;
 use crate::policy::upstream::UpstreamTls;
 use crate::table::{DnsName, Endpoint, EndpointSet, RoutingTable, Upstream, UpstreamKey};
 use crate::telemetry::{RouteLabels, Telemetry};
@@ -45,6 +48,8 @@ pub struct Handle {
     /// Told of every install, and of upstreams that get their first endpoint or lose their last one.
     pub(super) changes: Changes,
     pub(super) ports: Ports,
+    pub(super) hashing: Hashing,
+    pub(super) zone_memory: Arc<Memory>,
     /// A new connection may be refused keep-alive before the listeners close.
     pub(super) stopping: AtomicBool,
     listening: OnceLock<Listening>,
@@ -57,6 +62,7 @@ struct Installed {
     upstreams: HashMap<UpstreamKey, Arc<UpstreamState>>,
     client_tls: HashMap<Arc<UpstreamTls>, Arc<ClientTls>>,
     server_tls: Configs,
+    zones: HashMap<ZoneKey, Arc<Zone>>,
     generation: u64,
     changes: Changes,
 }
@@ -71,12 +77,15 @@ impl Handle {
             access_log,
             draining: watch::Sender::new(false),
             ports: Ports::default(),
+            hashing: Hashing::default(),
+            zone_memory: Arc::default(),
             stopping: AtomicBool::new(false),
             listening: OnceLock::new(),
             installed: Mutex::new(Installed {
                 upstreams: HashMap::new(),
                 client_tls: HashMap::new(),
                 server_tls: Configs::new(&live),
+                zones: HashMap::new(),
                 generation: 0,
                 changes: changes.clone(),
             }),
@@ -100,11 +109,14 @@ impl Handle {
         let client_tls: Vec<_> = table.upstream_tls.iter().map(|tls| installed.tls(tls)).collect();
         let handshakes = installed.server_tls.of_table(&table);
         let metrics = self.register_routes(&table);
+        installed.zones = installed.zones(&table, &self.zone_memory);
         installed.generation += 1;
         installed.upstreams = upstreams.iter().map(|u| (u.key.clone(), Arc::clone(u))).collect();
         installed.client_tls.retain(|tls, _| table.upstream_tls.contains(tls));
         let generation = installed.generation;
-        let live = Arc::new(Live { table: Arc::new(table), upstreams, client_tls, handshakes, metrics, generation });
+        let zones = installed.zones.clone();
+        let table = Arc::new(table);
+        let live = Arc::new(Live { table, upstreams, client_tls, handshakes, metrics, zones, generation });
         self.live.store(Arc::clone(&live));
         self.changes.send_replace(());
         self.telemetry.requests.retain(&live.metrics);
@@ -220,6 +232,19 @@ impl Installed {
             state.endpoints.store(list);
         }
         Arc::clone(state)
+    }
+
+    /// The zones of a table: those that it has already, and new ones.
+    fn zones(&self, table: &RoutingTable, memory: &Arc<Memory>) -> HashMap<ZoneKey, Arc<Zone>> {
+        let mut zones = HashMap::new();
+        let accesses = table.routes.iter().filter_map(|route| route.policy.access.as_ref());
+        for key in accesses.filter_map(|access| Some(&access.limits.as_ref()?.zone)) {
+            if !zones.contains_key(key) {
+                let zone = self.zones.get(key).map_or_else(|| Arc::new(Zone::new(memory)), Arc::clone);
+                zones.insert(key.clone(), zone);
+            }
+        }
+        zones
     }
 
     fn tls(&mut self, settings: &Arc<UpstreamTls>) -> Arc<ClientTls> {

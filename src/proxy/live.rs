@@ -1,5 +1,6 @@
 //! What a request meets: one table with its live state, swapped as one value (invariant 3).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
@@ -7,8 +8,10 @@ use tokio::sync::watch;
 
 use super::tls::configs::Handshakes;
 use super::upstream::tls::ClientTls;
+use super::zone::Zone;
 use crate::policy::affinity::opaque;
 use crate::policy::balance::Prepared;
+use crate::policy::limits::ZoneKey;
 use crate::policy::ring::Ring;
 use crate::table::{DnsName, Endpoint, RoutingTable, UpstreamKey};
 use crate::telemetry::RouteMetricsId;
@@ -99,6 +102,8 @@ pub struct Live {
     pub handshakes: Handshakes,
     /// For `table.routes`.
     pub metrics: Vec<RouteMetricsId>,
+    /// What `limit-*` counts, carried over from table to table.
+    pub zones: HashMap<ZoneKey, Arc<Zone>>,
     /// Counted by installs; 0 is the empty table before the first one.
     pub generation: u64,
 }
@@ -111,6 +116,7 @@ impl Live {
             client_tls: Vec::new(),
             handshakes: Handshakes::default(),
             metrics: Vec::new(),
+            zones: HashMap::new(),
             generation: 0,
         }
     }

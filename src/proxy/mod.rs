@@ -4,6 +4,7 @@
 //! between workers is written on the request path. It knows nothing of Kubernetes: [`Handle`] is its only door.
 
 mod accept;
+mod access;
 pub mod access_log;
 mod answer;
 mod attempt;
@@ -23,6 +24,7 @@ mod io;
 mod l4;
 mod listener;
 mod live;
+mod login;
 mod outgoing;
 mod phases;
 mod redirects;
@@ -34,6 +36,7 @@ mod tls;
 mod upgrade;
 mod upstream;
 mod worker;
+mod zone;
 
 pub use handle::{Handle, ProxyOptions};
 pub use listener::{Bound, ListenAddresses, bind};

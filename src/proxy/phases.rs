@@ -19,7 +19,7 @@ use super::head::{check_framing, check_method, requested_host, sent_target};
 use super::respond::{self, Answer};
 use super::timer::within;
 use super::worker::{LocalLive, Worker};
-use super::{choose, client_certificate, forward, identity, outgoing, redirects, upgrade};
+use super::{access, choose, client_certificate, forward, identity, outgoing, redirects, upgrade};
 use crate::base::path;
 use crate::policy::body::too_large;
 use crate::policy::canary::Side;
@@ -27,7 +27,7 @@ use crate::policy::https_redirect::Asked;
 use crate::policy::rewrite::{Groups, Rewritten};
 use crate::policy::template::{Template, Values};
 use crate::policy::variable::Variable;
-use crate::table::{Found, Index, Target, VirtualHost};
+use crate::table::{Found, Index, Route, Target, VirtualHost};
 
 type Request = http::Request<Incoming>;
 
@@ -138,7 +138,8 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     exchange.host.clone_from(&host.name);
     exchange.sent_host.clone_from(&host.value);
 
-    // FIND_CONFIG: server, the client's certificate, redirects of the server, location, body size, the slash of a directory
+    // FIND_CONFIG: server, the client's certificate, whom it blocks, redirects of the server, location, body size, the slash
+    // of a directory
     let table = live.table();
     let Some(server) = table.virtual_host(&exchange.host) else {
         return Err(Stopped::page(StatusCode::NOT_FOUND, request));
@@ -154,6 +155,10 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
             exchange.is_by_server = true;
             return Err(Stopped::with(*answer, request));
         }
+    }
+    if access::is_blocked(live, request.headers()) {
+        exchange.is_by_server = true;
+        return Err(Stopped::page(StatusCode::FORBIDDEN, request));
     }
     if let Some(target) = &server.redirect_to {
         exchange.is_by_server = true;
@@ -223,16 +228,17 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     }) {
         return Err(Stopped::with(respond::redirect(table.global.https_redirect_code, &location), request));
     }
-    let Target::Upstream(upstream) = route.target else {
+    let Ok(serving) = serving(live, route) else {
+        return Err(Stopped::page(StatusCode::SERVICE_UNAVAILABLE, request));
+    };
+
+    // PREACCESS and ACCESS; a page that is not there is kept from strangers, too
+    if let Some(access) = &policy.access {
+        request = access::admit(exchange, access, request).await?;
+    }
+    let Some(Serving { upstream, stand_in }) = serving else {
         return Err(Stopped::page(StatusCode::NOT_FOUND, request));
     };
-    let empty = live.live().upstreams.get(upstream as usize).is_none_or(|u| u.endpoints.load().is_empty());
-    let stand_in = if empty { error_pages::stand_in(live, route) } else { None };
-    if empty && stand_in.is_none() {
-        let default = table.upstream(upstream).is_some_and(|u| u.is_default_backend);
-        let status = if default { StatusCode::NOT_FOUND } else { StatusCode::SERVICE_UNAVAILABLE };
-        return Err(Stopped::page(status, request));
-    }
 
     // CONTENT: a canary in place of the location's upstream, then an endpoint of it
     if stand_in.is_none() {
@@ -244,6 +250,31 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     let token = choose::token(exchange, live, upstream, request.headers());
     let plan = forward::Plan { live, route, upstream, target, prefix, upgrade, token, stand_in };
     forward::forward(exchange, plan, request).await
+}
+
+/// Nobody serves the location: its upstream has no endpoints.
+struct Nobody;
+
+/// A location's upstream, and what stands in for it while it has no endpoints (contract §8.2).
+struct Serving {
+    upstream: Index,
+    stand_in: Option<Index>,
+}
+
+/// Who serves a location; `None` is the built-in 404, also where the default backend has no endpoints (contract §8.4).
+fn serving(live: &LocalLive, route: &Route) -> Result<Option<Serving>, Nobody> {
+    let Target::Upstream(upstream) = route.target else { return Ok(None) };
+    let state = live.live().upstreams.get(upstream as usize);
+    if state.is_some_and(|state| !state.endpoints.load().is_empty()) {
+        return Ok(Some(Serving { upstream, stand_in: None }));
+    }
+    if let Some(stand_in) = error_pages::stand_in(live, route) {
+        return Ok(Some(Serving { upstream, stand_in: Some(stand_in) }));
+    }
+    match live.table().upstream(upstream).is_some_and(|upstream| upstream.is_default_backend) {
+        true => Ok(None),
+        false => Err(Nobody),
+    }
 }
 
 /// The alternative of an upstream, if its canary chooses it and it has endpoints (contract §16).

@@ -18,6 +18,7 @@ use super::handle::Handle;
 use super::l4;
 use super::listener::Sockets;
 use super::live::Live;
+use super::login::Remembered;
 use super::timer::{TICK, Timers};
 use super::upstream::load::Loads;
 use super::upstream::pool::Pools;
@@ -79,6 +80,7 @@ pub struct Worker {
     pub log: WorkerLog,
     pub clock: RefCell<ClockText>,
     pub(super) l4: l4::Local,
+    pub(super) logins: Remembered,
     cache: RefCell<Cache<Arc<ArcSwap<Live>>, Arc<Live>>>,
     local: RefCell<Rc<LocalLive>>,
     draining: Cell<bool>,
@@ -100,6 +102,7 @@ impl Worker {
             log: handle.access_log.worker(),
             clock: RefCell::new(ClockText::now()),
             l4: l4::Local::default(),
+            logins: Remembered::default(),
             cache: RefCell::new(cache),
             local: RefCell::new(Rc::new(LocalLive::new(live))),
             draining: Cell::new(false),

@@ -10,9 +10,12 @@ use http::HeaderName;
 
 use super::{Alternative, DnsName, EndpointSet, Route, RoutingTable, Target, Upstream, UpstreamKey, VirtualHost};
 use crate::policy::RoutePolicy;
+use crate::policy::access::Satisfy;
 use crate::policy::canary::{Canary, Wanted};
 use crate::policy::client_certificate::{ClientAuth, ErrorPage, Verify};
 use crate::policy::https_redirect::Mode;
+use crate::policy::limits::Rate;
+use crate::policy::login::Scheme;
 use crate::policy::retry::RetryPolicy;
 use crate::policy::server_tls::{ServerTls, cipher};
 use crate::policy::upstream::{Protocol, UpstreamPolicy};
@@ -196,6 +199,7 @@ fn policy(out: &mut String, policy: &RoutePolicy) {
     if let Some(reason) = &policy.denied {
         let _ = write!(out, " denied={reason:?}");
     }
+    access(out, policy);
     match policy.https_redirect.mode {
         Mode::Never => out.push_str(" ssl-redirect=off"),
         Mode::WithCertificate => {}
@@ -229,6 +233,40 @@ fn policy(out: &mut String, policy: &RoutePolicy) {
     }
     if !policy.access_log {
         out.push_str(" access-log=off");
+    }
+}
+
+fn access(out: &mut String, policy: &RoutePolicy) {
+    let Some(access) = &policy.access else { return };
+    if let Some(limits) = &access.limits {
+        for (name, rate) in [("rps", limits.per_second), ("rpm", limits.per_minute)] {
+            if let Some(Rate { rate, burst }) = rate {
+                let _ = write!(out, " {name}[rate={rate}m burst={burst}m]");
+            }
+        }
+        if let Some(connections) = limits.connections {
+            let _ = write!(out, " connections={connections}");
+        }
+        if let Some(exempt) = &limits.exempt {
+            let _ = write!(out, " unlimited=[{exempt}]");
+        }
+    }
+    for (name, list) in [("deny", &access.networks.deny), ("allow", &access.networks.allow)] {
+        if let Some(list) = list {
+            let _ = write!(out, " {name}=[{list}]");
+        }
+    }
+    if let Some(login) = &access.login {
+        let _ = match &login.scheme {
+            Scheme::Basic(users) => write!(out, " basic=[{users:?}]"),
+            Scheme::Digest(users) => write!(out, " digest=[{users:?}]"),
+        };
+        if !login.realm.is_empty() {
+            let _ = write!(out, " realm={:?}", login.realm);
+        }
+    }
+    if access.satisfy == Satisfy::Any {
+        out.push_str(" satisfy=any");
     }
 }
 

@@ -6,6 +6,7 @@ pub mod row;
 mod table;
 mod text;
 pub mod value;
+pub mod values_access;
 pub mod values_balance;
 pub mod values_headers;
 pub mod values_identity;

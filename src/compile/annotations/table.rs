@@ -10,6 +10,7 @@ use super::value::{
     HeaderText, HeaderToken, HttpVersion, NextUpstream, OnOff, RewriteTarget, Seconds, ServerAliases, ServerName, Size,
     TlsVersions,
 };
+use super::values_access::{AuthType, NetworkList, SecretName, SecretType};
 use super::values_balance::{
     AffinityMode, CanaryBehavior, CookieAffinity, CookieDomain, CookiePath, ErrorCodes, HashText, LoadBalance,
     ServiceName, SignedSeconds,
@@ -19,6 +20,7 @@ use super::values_headers::{
     CorsOrigins, Int, ProxyRedirect, RedirectUrl,
 };
 use super::values_tls::{AuthoritySecret, Ciphers, MatchSubject};
+use crate::policy::access::Satisfy;
 use crate::policy::affinity::SameSite;
 use crate::policy::client_certificate::{ErrorPage, Verify};
 use crate::snapshot::ObjectKey;
@@ -155,23 +157,22 @@ settings! {
     }
     "Networks" {
         /// Only these client addresses pass.
-        access "allowlist-source-range" | "whitelist-source-range" { "a comma list of addresses and CIDRs" }
-            [Location Medium Deny] = "" Refused(LATER);
+        access "allowlist-source-range" | "whitelist-source-range" { allowlist_source_range: NetworkList }
+            [Location Medium Deny] = "" Full;
         /// These client addresses are kept out.
-        access "denylist-source-range" { "a comma list of addresses and CIDRs" }
-            [Location Medium Deny] = "" Refused(LATER);
+        access "denylist-source-range" { denylist_source_range: NetworkList } [Location Medium Deny] = "" Full;
         /// Whether addresses and authentication must all pass, or any.
-        access "satisfy" { "all or any" } [Location Low Default] = "all" Refused(LATER);
+        access "satisfy" { satisfy: Satisfy } [Location Low Default] = "all" Full;
     }
     "Basic and digest authentication" {
         /// Asks for a user and password.
-        access "auth-type" { "basic or digest" } [Location Low Reject] = "" Refused(LATER);
+        access "auth-type" { auth_type: AuthType } [Location Low Reject] = "" Full;
         /// Secret with the users.
-        access "auth-secret" { "[namespace/]name" } [Location Medium Deny] = "" Refused(LATER);
+        access "auth-secret" { auth_secret: SecretName } [Location Medium Deny] = "" Full;
         /// How the Secret holds its users.
-        access "auth-secret-type" { "auth-file or auth-map" } [Location Low Reject] = "auth-file" Refused(LATER);
+        access "auth-secret-type" { auth_secret_type: SecretType } [Location Low Reject] = "auth-file" Full;
         /// The realm of the question.
-        access "auth-realm" { "text" } [Location Medium Reject] = "" Refused(LATER);
+        access "auth-realm" { auth_realm: HeaderText } [Location Medium Reject] = "" Full;
     }
     "External authentication" {
         /// Asks this URL whether a request may pass.
@@ -226,15 +227,15 @@ settings! {
     }
     "Limits" {
         /// Concurrent requests of one client.
-        access "limit-connections" { "a whole number" } [Location Low Reject] = "0" Refused(LATER);
+        access "limit-connections" { limit_connections: u32 } [Location Low Reject] = "0" Full;
         /// Requests of one client per second.
-        access "limit-rps" { "a whole number" } [Location Low Reject] = "0" Refused(LATER);
+        access "limit-rps" { limit_rps: u32 } [Location Low Reject] = "0" Full;
         /// Requests of one client per minute.
-        access "limit-rpm" { "a whole number" } [Location Low Reject] = "0" Refused(LATER);
+        access "limit-rpm" { limit_rpm: u32 } [Location Low Reject] = "0" Full;
         /// Burst of limit-rps and limit-rpm, in multiples of the limit.
-        "limit-burst-multiplier" { "a whole number" } [Location Low Default] = "5" Ignored(LATER);
+        "limit-burst-multiplier" { limit_burst_multiplier: u32 } [Location Low Default] = "5" Full;
         /// Clients that are not limited.
-        "limit-allowlist" | "limit-whitelist" { "a comma list of CIDRs" } [Location Low Reject] = "" Ignored(LATER);
+        "limit-allowlist" | "limit-whitelist" { limit_allowlist: NetworkList } [Location Low Reject] = "" Full;
         /// Response bytes per second and request, in KB; where proxy-buffering is on.
         "limit-rate" { limit_rate: Int } [Location Low Default] = "0" Full;
         /// How many KB of a response are not throttled.

@@ -3,14 +3,18 @@
 //! Only keys that keep somebody out by themselves are access settings: the other `global-auth-*` keys have no effect
 //! without `global-auth-url`, and refusing them would deny every path for nothing.
 
+use crate::base::networks::Networks;
 use crate::compile::annotations::row::Support::{Full, Ignored, Partial, Refused};
 use crate::compile::annotations::row::settings;
 use crate::compile::annotations::value::{
     AppRoot, CommaList, HeaderToken, HttpVersion, NextUpstream, NginxTime, OnOff, RedirectCode, Seconds, Size,
 };
+use crate::compile::annotations::values_access::{ClientKey, Patterns, RefusalCode};
 use crate::compile::annotations::values_balance::{ErrorCodes, HashText, LoadBalance};
 use crate::compile::annotations::values_headers::{BrotliLevel, GzipLevel, Int, ZstdLevel};
-use crate::compile::annotations::values_identity::{Addresses, GoTime, HeaderBuffers, Networks, Processes};
+use crate::compile::annotations::values_identity::{
+    Addresses, GoTime, HeaderBuffers, Networks as TrustedNetworks, Processes,
+};
 use crate::compile::annotations::values_tls::{AnyCiphers, Groups, ServerProtocols, SharedTicketKey};
 use crate::policy::stream_log::StreamFormat;
 use crate::snapshot::ObjectKey;
@@ -231,7 +235,7 @@ settings! {
         /// Header that is trusted as X-Forwarded-Host.
         "forwarded-host-header" { forwarded_host_header: HeaderToken } = "X-Forwarded-Host" Full;
         /// Trusted proxies.
-        "proxy-real-ip-cidr" { proxy_real_ip_cidr: Networks } = "0.0.0.0/0,::/0" Full;
+        "proxy-real-ip-cidr" { proxy_real_ip_cidr: TrustedNetworks } = "0.0.0.0/0,::/0" Full;
         /// Expects the PROXY protocol on the http and https ports.
         "use-proxy-protocol" { use_proxy_protocol: bool } = "false" Full;
         /// Time for the PROXY header.
@@ -239,13 +243,13 @@ settings! {
     }
     "Access" {
         /// Client networks that are answered 403.
-        access "block-cidrs" { "a comma list" } = "" Refused(LATER);
+        access "block-cidrs" { block_cidrs: Networks } [Controller Low Deny] = "" Full;
         /// Referers that are answered 403, exact or ~regex.
-        access "block-referers" { "a comma list" } = "" Refused(LATER);
+        access "block-referers" { block_referers: Patterns } [Controller Low Deny] = "" Full;
         /// User agents that are answered 403, exact or ~regex.
-        access "block-user-agents" { "a comma list" } = "" Refused(LATER);
+        access "block-user-agents" { block_user_agents: Patterns } [Controller Low Deny] = "" Full;
         /// Default of denylist-source-range.
-        access "denylist-source-range" { "a comma list" } = "" Refused(LATER);
+        access "denylist-source-range" { denylist_source_range: Networks } [Controller Low Deny] = "" Full;
         /// As auth-always-set-cookie, for every location without its own.
         "global-auth-always-set-cookie" { "true or false" } = "false" Ignored(LATER);
         /// As auth-cache-duration, for every location without its own.
@@ -271,21 +275,21 @@ settings! {
         /// Who may read `/nginx_status`.
         "nginx-status-ipv6-whitelist" { "a comma list" } = "::1" Ignored(NGINX);
         /// Prefixes of Ingress paths without basic and external authentication.
-        "no-auth-locations" { "text" } = "/.well-known/acme-challenge" Ignored(LATER);
+        "no-auth-locations" { no_auth_locations: CommaList } = "/.well-known/acme-challenge" Full;
         /// Default of whitelist-source-range.
-        access "whitelist-source-range" { "a comma list" } = "" Refused(LATER);
+        access "whitelist-source-range" { whitelist_source_range: Networks } [Controller Low Deny] = "" Full;
     }
     "Limits" {
         /// Status when limit-connections is exceeded.
-        "limit-conn-status-code" { "a whole number" } = "503" Ignored(LATER);
+        "limit-conn-status-code" { limit_conn_status_code: RefusalCode } = "503" Full;
         /// nginx variable that names the client for limits.
-        "limit-conn-zone-variable" { "text" } = "$binary_remote_addr" Ignored(LATER);
+        "limit-conn-zone-variable" { limit_conn_zone_variable: ClientKey } = "$binary_remote_addr" Full;
         /// Default of limit-rate.
         "limit-rate" { limit_rate: Int } = "0" Full;
         /// Default of limit-rate-after.
         "limit-rate-after" { limit_rate_after: Int } = "0" Full;
         /// Status when limit-rps or limit-rpm is exceeded.
-        "limit-req-status-code" { "a whole number" } = "503" Ignored(LATER);
+        "limit-req-status-code" { limit_req_status_code: RefusalCode } = "503" Full;
     }
     "Errors" {
         /// Default of custom-http-errors.

@@ -24,7 +24,8 @@ use super::endpoints::{Endpoints, Source};
 use super::intern::Interner;
 use super::report::{self, Report};
 use super::settings::AllSettings;
-use super::{Memo, Options};
+use super::{Memo, Options, login};
+use crate::policy::login::Login;
 use crate::snapshot::{Ingress, ObjectKey, Snapshot};
 use crate::table::{RoutingTable, UpstreamKey};
 
@@ -53,7 +54,9 @@ pub struct Owned {
     pub parsed: Arc<super::memo::Parsed>,
     /// Why its locations answer 503: an access setting that cannot be acted on.
     pub denied: Option<Arc<str>>,
-    /// The same for every location of its hosts, other Ingresses' too: the setting is the host's.
+    /// Its `auth-type`, or why it cannot be asked.
+    pub login: Option<Result<Arc<Login>, Arc<str>>>,
+    /// The same as `denied` for every location of its hosts, other Ingresses' too: the setting is the host's.
     pub denies_hosts: Option<Arc<str>>,
 }
 
@@ -150,7 +153,8 @@ fn owned(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Vec<Owned> {
             first.map(|p| Arc::from(format!("{key}: {}: {}", p.key, p.message)))
         };
         let (denied, denies_hosts) = (denial(false), denial(true));
-        owned.push(Owned { key: key.clone(), ingress: Arc::clone(ingress), parsed, denied, denies_hosts });
+        let login = if is_canary { None } else { login::login(input, ingress, &parsed.annotations, memo, report) };
+        owned.push(Owned { key: key.clone(), ingress: Arc::clone(ingress), parsed, denied, login, denies_hosts });
     }
     owned.sort_by(ingress_order);
     owned

@@ -1,5 +1,6 @@
 //! The policy of one location: its Ingress's annotation, else the ConfigMap's key, else the built-in default.
 
+mod access;
 pub mod answers;
 mod error_pages;
 
@@ -44,6 +45,9 @@ pub fn resolve(
         deny(reason);
         None
     });
+    if let Some(Err(reason)) = &owner.login {
+        deny(reason.to_string());
+    }
     let rewrite = rewrite(location, path, owner, report).unwrap_or_else(|reason| {
         deny(reason);
         None
@@ -69,6 +73,7 @@ pub fn resolve(
             response_head_limit: a.proxy_buffer_size.map_or(settings.response_head_limit, |size| size.clamped()),
             tls: tls.or_else(|| plain_tls(protocol)).map(Arc::new),
         },
+        access: access::access(location, owner, &settings.access),
         session_cookie: a.affinity.is_some() && !location.is_default && !location.is_catch_all,
         error_pages: error_pages::resolve(a, settings, protocol),
         access_log: a.enable_access_log.unwrap_or(true),
@@ -91,6 +96,7 @@ fn default_server(settings: &Settings) -> RoutePolicy {
             response_head_limit: settings.response_head_limit,
             ..UpstreamPolicy::default()
         },
+        access: access::of_default_server(&settings.access),
         error_pages: error_pages::resolve(&none, settings, Protocol::Http),
         access_log: settings.global.access_log.default_backend,
         denied: settings.denied.clone(),
