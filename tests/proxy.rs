@@ -12,8 +12,12 @@ mod canary;
 mod changes;
 #[path = "proxy/drain.rs"]
 mod drain;
+#[path = "proxy/external_auth.rs"]
+mod external_auth;
 #[path = "proxy/faults.rs"]
 mod faults;
+#[path = "proxy/mirror.rs"]
+mod mirror;
 #[path = "proxy/observe.rs"]
 mod observe;
 #[path = "proxy/policies.rs"]

@@ -7,32 +7,42 @@ use crate::snapshot::{Ingress, ObjectKey, References, Snapshot};
 
 /// Annotations that name a Secret and are acted on.
 const SECRETS: &[&str] = &["proxy-ssl-secret"];
+/// Annotations that name a ConfigMap and are acted on.
+const CONFIG_MAPS: &[&str] = &["auth-proxy-set-headers"];
 
 /// What the flags and the Ingresses that are ours refer to.
 pub fn references(snapshot: &Snapshot, options: &Options) -> References {
     let named = [&options.config_map, &options.tcp_services, &options.udp_services];
     let classes = snapshot.ingress_classes.values().filter(|class| is_ours(class, options));
-    let config_maps = named.into_iter().flatten().cloned().chain(classes.filter_map(|class| class.config_map()));
+    let named = named.into_iter().flatten().cloned();
+    let mut config_maps: Vec<_> = named.chain(classes.filter_map(|class| class.config_map())).collect();
     let main = options.config_map.as_ref().and_then(|key| snapshot.config_maps.get(key));
     let allowed = main.and_then(|map| map.data.get("allow-cross-namespace-resources"));
     let foreign = allowed.and_then(|text| go_bool(text.trim())).unwrap_or(false);
     let mut secrets = Vec::from_iter(options.default_certificate.clone());
     for (key, ingress) in snapshot.ingresses.iter().filter(|(_, ingress)| is_owned(ingress, snapshot, options)) {
-        of_ingress(key, ingress, options, foreign, &mut secrets);
+        of_ingress(key, ingress, options, foreign, (&mut secrets, &mut config_maps));
     }
     // Sorted once, as sets.
-    References { secrets: secrets.into_iter().collect(), config_maps: config_maps.collect() }
+    References { secrets: secrets.into_iter().collect(), config_maps: config_maps.into_iter().collect() }
 }
 
-fn of_ingress(key: &ObjectKey, ingress: &Ingress, options: &Options, foreign: bool, secrets: &mut Vec<ObjectKey>) {
+fn of_ingress(
+    key: &ObjectKey,
+    ingress: &Ingress,
+    options: &Options,
+    foreign: bool,
+    (secrets, config_maps): (&mut Vec<ObjectKey>, &mut Vec<ObjectKey>),
+) {
     let certificates = ingress.spec.tls.iter().filter(|tls| !tls.secret_name.is_empty());
     secrets.extend(certificates.map(|tls| ObjectKey::new(key.namespace.clone(), tls.secret_name.as_str())));
     for (name, text) in &ingress.metadata.annotations {
         let own = name.strip_prefix(options.annotations.prefix.as_str()).and_then(|rest| rest.strip_prefix('/'));
-        if own.is_some_and(|own| SECRETS.contains(&own)) {
-            // Others' Secrets are not read either, unless the ConfigMap allows it.
+        let lists = [(SECRETS, &mut *secrets), (CONFIG_MAPS, &mut *config_maps)];
+        for (_, list) in lists.into_iter().filter(|(keys, _)| own.is_some_and(|own| keys.contains(&own))) {
+            // Others' objects are not read either, unless the ConfigMap allows it.
             let named = ObjectKey::parse(text.trim(), &key.namespace);
-            secrets.extend(named.filter(|named| foreign || named.namespace == key.namespace));
+            list.extend(named.filter(|named| foreign || named.namespace == key.namespace));
         }
     }
 }
@@ -89,7 +99,8 @@ mod tests {
     #[test]
     fn every_annotation_that_names_an_object_is_known_here() {
         let named = ROWS.iter().filter(|row| row.field.is_some() && row.values == ObjectKey::SHAPE);
-        let missing: Vec<_> = named.map(|row| row.key).filter(|key| !SECRETS.contains(key)).collect();
+        let missing: Vec<_> =
+            named.map(|row| row.key).filter(|key| !SECRETS.contains(key) && !CONFIG_MAPS.contains(key)).collect();
         assert!(missing.is_empty(), "{missing:?}");
     }
 }

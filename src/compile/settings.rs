@@ -1,10 +1,13 @@
 //! The ConfigMap's settings, resolved: each key, else its built-in default (contract §11).
 
+pub mod questions;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use self::questions::QuestionSettings;
 use super::Options;
 use super::annotations::Effect;
 use super::annotations::value::{HttpVersion, NextUpstream, RetryCondition};
@@ -37,6 +40,8 @@ pub struct Settings {
     pub http10: bool,
     pub service_upstream: bool,
     pub cross_namespace: bool,
+    /// Who is asked about requests.
+    pub questions: QuestionSettings,
     /// Why every location answers 503: an access setting of the ConfigMap that cannot be acted on.
     pub denied: Option<Arc<str>>,
 }
@@ -60,6 +65,7 @@ impl Default for Settings {
             http10: false,
             service_upstream: false,
             cross_namespace: false,
+            questions: QuestionSettings::default(),
             denied: None,
         }
     }
@@ -84,6 +90,16 @@ impl AllSettings {
 /// are the whole controller's.
 const OF_CLASSES: &[&str] = &[
     "force-ssl-redirect",
+    "global-auth-always-set-cookie",
+    "global-auth-cache-duration",
+    "global-auth-cache-key",
+    "global-auth-method",
+    "global-auth-request-redirect",
+    "global-auth-response-headers",
+    "global-auth-signin",
+    "global-auth-signin-redirect-param",
+    "global-auth-url",
+    "no-auth-locations",
     "no-tls-redirect-locations",
     "preserve-trailing-slash",
     "proxy-body-size",
@@ -205,6 +221,7 @@ fn from_raw(raw: &ConfigMapSettings) -> Settings {
         http10: raw.proxy_http_version == Some(HttpVersion::Http10),
         service_upstream: raw.service_upstream.unwrap_or(false),
         cross_namespace: raw.allow_cross_namespace_resources.unwrap_or(false),
+        questions: QuestionSettings::from_raw(raw),
         denied: None,
     }
 }

@@ -62,12 +62,7 @@ pub struct NameRules {
 /// Turns a client's headers into an upstream's. Framing (`Content-Length`) and `Host` are left to the caller,
 /// `Connection` and `Upgrade` too: what a client says about its own connection never passes.
 pub fn to_upstream(headers: &mut HeaderMap, client: Client<'_>, rules: NameRules) {
-    if rules.drop_invalid {
-        drop_invalid_names(headers, rules.underscores);
-    }
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
-    }
+    strip(headers, rules);
     move_original(headers, &X_FORWARDED_FOR, X_ORIGINAL_FORWARDED_FOR);
     move_original(headers, &X_FORWARDED_HOST, X_ORIGINAL_FORWARDED_HOST);
     let scheme = scheme_value(client.scheme);
@@ -86,7 +81,17 @@ pub fn to_upstream(headers: &mut HeaderMap, client: Client<'_>, rules: NameRules
     }
 }
 
-fn scheme_value(scheme: &str) -> HeaderValue {
+/// Removes what no upstream is to see of a client's headers: names that are not allowed, and what is about its connection.
+pub fn strip(headers: &mut HeaderMap, rules: NameRules) {
+    if rules.drop_invalid {
+        drop_invalid_names(headers, rules.underscores);
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+pub fn scheme_value(scheme: &str) -> HeaderValue {
     match scheme {
         "http" => HeaderValue::from_static("http"),
         "https" => HeaderValue::from_static("https"),

@@ -4,10 +4,13 @@
 
 pub mod body;
 pub mod canary;
+pub mod external_auth;
 pub mod forwarded;
 pub mod global;
 pub mod headers;
 pub mod https_redirect;
+pub mod mirror;
+pub mod question;
 pub mod retry;
 pub mod rewrite;
 pub mod stream;
@@ -18,7 +21,9 @@ pub mod variable;
 
 use std::sync::Arc;
 
+use self::external_auth::ExternalAuth;
 use self::https_redirect::HttpsRedirect;
+use self::mirror::Mirror;
 use self::rewrite::Rewrite;
 use self::template::Template;
 use self::upstream::UpstreamPolicy;
@@ -35,6 +40,10 @@ pub struct RoutePolicy {
     /// Directory redirects: `Location` keeps the listener's port, or has no scheme and host at all.
     pub port_in_redirect: bool,
     pub relative_redirects: bool,
+    /// ACCESS: who is asked whether a request may pass (contract §13).
+    pub external_auth: Option<Arc<ExternalAuth>>,
+    /// CONTENT: who gets a copy of each request.
+    pub mirror: Option<Arc<Mirror>>,
     /// CONTENT: sent as `X-Forwarded-Prefix` when a rewrite is in effect (contract §5.6).
     pub forwarded_prefix: Option<Arc<Template>>,
     pub upstream: UpstreamPolicy,

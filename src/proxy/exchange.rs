@@ -13,6 +13,7 @@ use super::access_log::{Attempt, Format, Record, RequestLine};
 use super::body::Progress;
 use super::connection::{Activity, Client};
 use super::worker::{LocalLive, Worker};
+use crate::policy::external_auth::Granted;
 use crate::policy::forwarded::Forwarded;
 use crate::policy::headers::X_REQUEST_ID;
 use crate::table::{Index, Target};
@@ -54,6 +55,8 @@ pub struct Exchange {
     pub forwarded: Option<Box<Forwarded>>,
     /// Cookies of our own for the client, added to whatever is answered.
     pub set_cookies: Vec<HeaderValue>,
+    /// What an authentication service gave the request, once it let it pass.
+    pub granted: Option<Box<Granted>>,
     head_bytes: u64,
     /// The request's body, as far as it came.
     pub progress: Option<Rc<Progress>>,
@@ -100,6 +103,7 @@ impl Exchange {
             sent_host: None,
             forwarded: None,
             set_cookies: Vec::new(),
+            granted: None,
             head_bytes: request_head_bytes(request),
             progress: None,
             tunnel: None,

@@ -2,10 +2,13 @@
 
 use std::io::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::Version;
 use http::header::{self, HeaderMap, HeaderName};
 
 use super::exchange::Exchange;
+use crate::base::path::escape_component;
 use crate::policy::headers::{X_FORWARDED_FOR, joined};
 use crate::policy::template::Values;
 use crate::policy::variable::{Named, Variable};
@@ -39,6 +42,12 @@ impl Facts<'_> {
             Named::IsArgs => put(Some(if query.is_some_and(|q| !q.is_empty()) { b"?" } else { b"" }), out),
             Named::Uri => put(Some(&exchange.path), out),
             Named::RequestUri => put(Some(exchange.target().as_bytes()), out),
+            Named::EscapedRequestUri => {
+                let mut text = String::new();
+                escape_component(exchange.target().as_bytes(), &mut text);
+                put(Some(text.as_bytes()), out)
+            }
+            Named::RemoteUser => put(self.remote_user().as_deref(), out),
             Named::RequestMethod => put(Some(exchange.method.as_str().as_bytes()), out),
             Named::RequestLine => {
                 display(format_args!("{} {} {}", exchange.method, exchange.target(), protocol(exchange.version)), out)
@@ -92,6 +101,19 @@ impl Facts<'_> {
 
     fn route(&self) -> Option<&Route> {
         self.exchange.live.table().route(self.exchange.route?)
+    }
+
+    /// The user of `Authorization: Basic` (RFC 7617), whoever checks the password.
+    fn remote_user(&self) -> Option<Vec<u8>> {
+        let value = self.headers.get(header::AUTHORIZATION)?.as_bytes();
+        let (scheme, rest) = value.split_at_checked(6)?;
+        if !scheme.eq_ignore_ascii_case(b"basic ") {
+            return None;
+        }
+        let mut decoded = STANDARD.decode(rest.trim_ascii()).ok()?;
+        let colon = decoded.iter().position(|b| *b == b':')?;
+        decoded.truncate(colon);
+        Some(decoded)
     }
 
     fn label(&self, label: impl Fn(&Route) -> &str, out: &mut Vec<u8>) -> bool {

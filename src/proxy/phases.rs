@@ -17,7 +17,7 @@ use super::head::{RequestedHost, check_framing, check_method, requested_host, se
 use super::respond::{self, Answer};
 use super::timer::within;
 use super::worker::{LocalLive, Worker};
-use super::{forward, upgrade};
+use super::{external_auth, forward, upgrade};
 use crate::base::path;
 use crate::policy::RoutePolicy;
 use crate::policy::body::too_large;
@@ -81,6 +81,9 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
     }
     for cookie in exchange.set_cookies.drain(..) {
         answer.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    if let Some(cookie) = exchange.granted.as_ref().and_then(|granted| granted.cookie_for(answer.status())) {
+        answer.headers_mut().append(header::SET_COOKIE, cookie.clone());
     }
     let last = worker.handle.is_stopping() || served + 1 >= global.keep_alive_requests;
     if last && version < Version::HTTP_2 && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -193,6 +196,13 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
         let default = table.upstream(upstream).is_some_and(|u| u.is_default_backend);
         let status = if default { StatusCode::NOT_FOUND } else { StatusCode::SERVICE_UNAVAILABLE };
         return Err(Stopped::page(status, request));
+    }
+
+    // ACCESS
+    if let Some(auth) = &policy.external_auth
+        && let Err(answer) = external_auth::authorise(exchange, auth, request.headers()).await
+    {
+        return Err(Stopped::with(answer, request));
     }
 
     // CONTENT: a canary in place of the location's upstream, then an endpoint of it

@@ -19,6 +19,7 @@ use super::handle::Handle;
 use super::l4;
 use super::listener::Sockets;
 use super::live::Live;
+use super::question::Questions;
 use super::timer::{TICK, Timers};
 use super::tls;
 use super::upstream::pool::Pools;
@@ -79,6 +80,7 @@ pub struct Worker {
     pub log: WorkerLog,
     pub clock: RefCell<ClockText>,
     pub(super) l4: l4::Local,
+    pub(super) questions: Questions,
     cache: RefCell<Cache<Arc<ArcSwap<Live>>, Arc<Live>>>,
     local: RefCell<Rc<LocalLive>>,
     draining: Cell<bool>,
@@ -99,6 +101,7 @@ impl Worker {
             log: handle.access_log.worker(),
             clock: RefCell::new(ClockText::now()),
             l4: l4::Local::default(),
+            questions: Questions::default(),
             cache: RefCell::new(cache),
             local: RefCell::new(Rc::new(LocalLive::new(live))),
             draining: Cell::new(false),

@@ -8,6 +8,7 @@ mod class;
 mod hosts;
 mod locations;
 mod policy;
+mod questions;
 mod servers;
 mod tls;
 mod upstreams;
@@ -26,7 +27,7 @@ use crate::snapshot::{Ingress, ObjectKey, Snapshot};
 use crate::table::{RoutingTable, UpstreamKey};
 
 pub use class::{is_ours, is_owned};
-pub use upstreams::default_upstream;
+pub use upstreams::{default_upstream, url_upstream};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
@@ -71,9 +72,10 @@ pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output
     let mut upstreams = upstreams::Upstreams::new(input);
     let mut servers = servers::collect(&owned, &mut upstreams, report);
     canary::merge(input, &owned, &mut servers, &mut upstreams, report);
+    let questions = questions::collect(input, &owned, &mut upstreams, report);
     let mut certificates = tls::select(input, &owned, &servers, memo, report);
     let mut texts = Interner::default();
-    let mut routes = locations::Routes::new(input, &owned, &mut texts, report);
+    let mut routes = locations::Routes::new(input, &owned, questions, &mut texts, report);
     let hosts = hosts::build(input, servers, &mut certificates, &mut routes);
     let (routes, upstream_tls) = routes.finish();
     let (upstreams, sources, endpoints) = upstreams.finish();

@@ -68,6 +68,7 @@ pub fn resolve(
         },
         access_log: a.enable_access_log.unwrap_or(true),
         denied,
+        ..RoutePolicy::default()
     }
 }
 
