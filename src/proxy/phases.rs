@@ -188,22 +188,19 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     }) {
         return Err(Stopped::with(respond::redirect(table.global.https_redirect_code, &location), request));
     }
-    let Target::Upstream(upstream) = route.target else {
-        return Err(Stopped::page(StatusCode::NOT_FOUND, request));
+    let Ok(upstream) = serving(live, route.target) else {
+        return Err(Stopped::page(StatusCode::SERVICE_UNAVAILABLE, request));
     };
-    let empty = live.live().upstreams.get(upstream as usize).is_none_or(|u| u.endpoints.load().is_empty());
-    if empty {
-        let default = table.upstream(upstream).is_some_and(|u| u.is_default_backend);
-        let status = if default { StatusCode::NOT_FOUND } else { StatusCode::SERVICE_UNAVAILABLE };
-        return Err(Stopped::page(status, request));
-    }
 
-    // ACCESS
+    // PREACCESS and ACCESS; a page that is not there is kept from strangers, too
     if let Some(auth) = &policy.external_auth
         && let Err(answer) = external_auth::authorise(exchange, auth, request.headers()).await
     {
         return Err(Stopped::with(answer, request));
     }
+    let Some(upstream) = upstream else {
+        return Err(Stopped::page(StatusCode::NOT_FOUND, request));
+    };
 
     // CONTENT: a canary in place of the location's upstream, then an endpoint of it
     exchange.alternative = alternative(&exchange.worker, live, upstream, request.headers());
@@ -211,6 +208,22 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     let upgrade = upgrade::asked(&mut request);
     let plan = forward::Plan { live, route, upstream, target, prefix, upgrade };
     forward::forward(exchange, plan, request).await
+}
+
+/// Nobody serves the location: its upstream has no endpoints.
+struct Nobody;
+
+/// Who serves a location; `None` is the built-in 404, also where the default backend has no endpoints (contract §8.4).
+fn serving(live: &LocalLive, target: Target) -> Result<Option<Index>, Nobody> {
+    let Target::Upstream(upstream) = target else { return Ok(None) };
+    let state = live.live().upstreams.get(upstream as usize);
+    if state.is_some_and(|state| !state.endpoints.load().is_empty()) {
+        return Ok(Some(upstream));
+    }
+    match live.table().upstream(upstream).is_some_and(|upstream| upstream.is_default_backend) {
+        true => Ok(None),
+        false => Err(Nobody),
+    }
 }
 
 /// The alternative of an upstream, if its canary chooses it and it has endpoints (contract §16).

@@ -194,6 +194,19 @@ fn what_comes_first_is_answered_first() {
 }
 
 #[test]
+fn a_page_that_is_not_there_is_kept_from_strangers() {
+    let (one, auth) = (Upstream::start("one"), Upstream::start("auth"));
+    let manifests = Manifests::new();
+    let url = format!("http://{}/", auth.addr());
+    manifests.upstream(&one).ingress(&Ingress::new("web").rule("a.test", "/x", "one").nginx("auth-url", &url));
+    let proxy = Proxy::start(&manifests, &[]);
+    assert_eq!(proxy.get("a.test", "/nothing").status, 404);
+    auth.set("x-test-status", "401");
+    assert_eq!(proxy.get("a.test", "/nothing").status, 401, "the host's root has its oldest Ingress's annotations");
+    assert_eq!(proxy.get("b.test", "/nothing").status, 404);
+}
+
+#[test]
 fn a_service_that_is_dead_or_slow_lets_nobody_pass_and_comes_back() {
     let world = world(&[("proxy-read-timeout", "1"), ("proxy-connect-timeout", "1")]);
     let began = Instant::now();

@@ -117,7 +117,8 @@ impl Question<'_> {
         let mut failure = Failure::Connect;
         for try_number in 0..TRIES {
             let position = self.live.next(self.destination.upstream, || self.worker.random() as u32);
-            let Some(address) = balance::pick(&endpoints, position, |a| tried.contains(&a)) else { break };
+            let next = balance::pick(&endpoints, position, |a| tried.contains(&a));
+            let Some(address) = next.filter(|a| !tried.contains(a)) else { break };
             let Some(mut request) = unsent.take().or_else(|| build().map(Box::new)) else { break };
             if !self.keep {
                 request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
