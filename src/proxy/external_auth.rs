@@ -56,6 +56,9 @@ pub async fn verdict(exchange: &Exchange, auth: &ExternalAuth, headers: &HeaderM
         Some(said) => said,
         None => match ask(exchange, auth, headers, route).await {
             Ok(head) => {
+                if Outcome::of(head.status) == Outcome::Failed {
+                    tell(exchange, auth, format_args!("it answered {}", head.status));
+                }
                 let said = Said {
                     outcome: Outcome::of(head.status),
                     granted: Granted::of(auth, &head.headers),
@@ -69,7 +72,7 @@ pub async fn verdict(exchange: &Exchange, auth: &ExternalAuth, headers: &HeaderM
                 said
             }
             Err(failure) => {
-                tracing::debug!(url = %auth.url, %failure, "the authentication service does not answer");
+                tell(exchange, auth, format_args!("{failure}"));
                 let (outcome, granted) = (Outcome::Failed, Granted::default());
                 Said { outcome, granted, challenges: Vec::new() }
             }
@@ -78,6 +81,14 @@ pub async fn verdict(exchange: &Exchange, auth: &ExternalAuth, headers: &HeaderM
     match said.outcome {
         Outcome::Pass => Verdict::Pass(said.granted),
         _ => Verdict::Refuse(refusal(auth, route, &facts, said)),
+    }
+}
+
+/// Says, now and then, why requests are answered 500.
+fn tell(exchange: &Exchange, auth: &ExternalAuth, what: std::fmt::Arguments<'_>) {
+    let worker = &exchange.worker;
+    if worker.questions.may_tell(worker.timers.now()) {
+        tracing::warn!(url = %auth.url, "the authentication service lets nobody pass: {what}");
     }
 }
 

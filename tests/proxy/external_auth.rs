@@ -218,6 +218,7 @@ fn a_service_that_is_dead_or_slow_lets_nobody_pass_and_comes_back() {
     for _ in 0..3 {
         assert_eq!(proxy.get("a.test", "/").status, 500);
     }
+    assert!(proxy.wait_for_stderr("the authentication service lets nobody pass").is_some());
     let _again = Upstream::start_at("auth", address);
     assert_eq!(proxy.get("a.test", "/").status, 200);
     drop((upstream, manifests));

@@ -4,7 +4,7 @@
 
 pub mod answers;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -19,6 +19,7 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::task::spawn_local;
+use tokio::time::Instant;
 
 use self::answers::Answers;
 use super::attempt::{Wait, send, was_sent};
@@ -34,12 +35,14 @@ use crate::policy::upstream::Timeouts;
 use crate::table::UpstreamKey;
 
 /// Questions that one worker has open to one host; more of them fail at once.
-const MAX_OPEN: usize = 1024;
+const MAX_OPEN: usize = 4096;
 /// Endpoints that are tried for one question, as long as none may have seen it.
 const TRIES: usize = 3;
 /// What is read of an answer's body so that its connection can be used again, and how long that may take.
 const MAX_DRAINED: usize = 64 * 1024;
 const DRAIN: Duration = Duration::from_secs(5);
+/// Between two failures that are told.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// One worker's questions.
 #[derive(Debug, Default)]
@@ -47,6 +50,7 @@ pub struct Questions {
     open: Rc<RefCell<HashMap<UpstreamKey, usize>>>,
     pub answers: RefCell<Answers>,
     pub copies: super::mirror::Copies,
+    told: Cell<Option<Instant>>,
 }
 
 /// One open question; it is counted until it is dropped.
@@ -57,6 +61,15 @@ struct Open {
 }
 
 impl Questions {
+    /// Whether a failure may be told now: a service that is down fails for every request.
+    pub fn may_tell(&self, now: Instant) -> bool {
+        let may = self.told.get().is_none_or(|told| now.saturating_duration_since(told) >= SILENCE);
+        if may {
+            self.told.set(Some(now));
+        }
+        may
+    }
+
     fn open(&self, key: &UpstreamKey) -> Option<Open> {
         let mut all = self.open.borrow_mut();
         let count = all.entry(key.clone()).or_default();
