@@ -24,10 +24,14 @@ mod compression;
 mod drain;
 #[path = "proxy/error_pages.rs"]
 mod error_pages;
+#[path = "proxy/external_auth.rs"]
+mod external_auth;
 #[path = "proxy/faults.rs"]
 mod faults;
 #[path = "proxy/identity.rs"]
 mod identity;
+#[path = "proxy/mirror.rs"]
+mod mirror;
 #[path = "proxy/observe.rs"]
 mod observe;
 #[path = "proxy/passthrough.rs"]

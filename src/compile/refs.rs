@@ -8,8 +8,11 @@ use crate::snapshot::{Ingress, ObjectKey, References, Snapshot};
 /// Annotations that name a Secret and are acted on.
 const SECRETS: &[&str] = &["auth-secret", "auth-tls-secret", "proxy-ssl-secret"];
 
-/// Annotations that name a ConfigMap and are acted on, of whatever namespace.
-const CONFIG_MAPS: &[&str] = &["custom-headers"];
+/// Annotations that name a ConfigMap and are acted on.
+const CONFIG_MAPS: &[&str] = &["auth-proxy-set-headers"];
+
+/// Those that name one of whatever namespace.
+const CONFIG_MAPS_OF_OTHERS: &[&str] = &["custom-headers"];
 
 /// Keys of the controller's ConfigMap that name another.
 const OF_THE_CONFIG_MAP: &[&str] = &["add-headers", "proxy-set-headers"];
@@ -18,8 +21,8 @@ const OF_THE_CONFIG_MAP: &[&str] = &["add-headers", "proxy-set-headers"];
 pub fn references(snapshot: &Snapshot, options: &Options) -> References {
     let named = [&options.config_map, &options.tcp_services, &options.udp_services];
     let classes = snapshot.ingress_classes.values().filter(|class| is_ours(class, options));
-    let mut config_maps: Vec<ObjectKey> =
-        named.into_iter().flatten().cloned().chain(classes.filter_map(|class| class.config_map())).collect();
+    let named = named.into_iter().flatten().cloned();
+    let mut config_maps: Vec<_> = named.chain(classes.filter_map(|class| class.config_map())).collect();
     let main = options.config_map.as_ref().and_then(|key| snapshot.config_maps.get(key));
     let texts = main.into_iter().flat_map(|map| OF_THE_CONFIG_MAP.iter().filter_map(|key| map.data.get(*key)));
     config_maps.extend(texts.filter_map(|text| ObjectKey::parse(text.trim(), "")));
@@ -44,12 +47,14 @@ fn of_ingress(
     secrets.extend(certificates.map(|tls| ObjectKey::new(key.namespace.clone(), tls.secret_name.as_str())));
     for (name, text) in &ingress.metadata.annotations {
         let own = name.strip_prefix(options.annotations.prefix.as_str()).and_then(|rest| rest.strip_prefix('/'));
-        if own.is_some_and(|own| SECRETS.contains(&own)) {
-            // Others' Secrets are not read either, unless the ConfigMap allows it.
-            let named = ObjectKey::parse(text.trim(), &key.namespace);
-            secrets.extend(named.filter(|named| foreign || named.namespace == key.namespace));
-        } else if own.is_some_and(|own| CONFIG_MAPS.contains(&own)) {
+        if own.is_some_and(|own| CONFIG_MAPS_OF_OTHERS.contains(&own)) {
             config_maps.extend(ObjectKey::parse(text.trim(), ""));
+        }
+        let lists = [(SECRETS, &mut *secrets), (CONFIG_MAPS, &mut *config_maps)];
+        for (_, list) in lists.into_iter().filter(|(keys, _)| own.is_some_and(|own| keys.contains(&own))) {
+            // Others' objects are not read either, unless the ConfigMap allows it.
+            let named = ObjectKey::parse(text.trim(), &key.namespace);
+            list.extend(named.filter(|named| foreign || named.namespace == key.namespace));
         }
     }
 }
@@ -111,10 +116,10 @@ mod tests {
 
     #[test]
     fn every_annotation_that_names_an_object_is_known_here() {
+        let known = [SECRETS, CONFIG_MAPS, CONFIG_MAPS_OF_OTHERS].concat();
         let shapes = [ObjectKey::SHAPE, SecretName::SHAPE];
         let named = ROWS.iter().filter(|row| row.field.is_some() && shapes.contains(&row.values));
-        let missing: Vec<_> =
-            named.map(|row| row.key).filter(|key| !SECRETS.contains(key) && !CONFIG_MAPS.contains(key)).collect();
+        let missing: Vec<_> = named.map(|row| row.key).filter(|key| !known.contains(key)).collect();
         assert!(missing.is_empty(), "{missing:?}");
     }
 }

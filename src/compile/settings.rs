@@ -4,6 +4,7 @@ mod access;
 mod balance;
 pub mod headers;
 mod identity;
+pub mod questions;
 pub mod tls;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, StatusCode};
 
 pub use self::access::AccessSettings;
+use self::questions::QuestionSettings;
 use super::Options;
 use super::annotations::Effect;
 use super::annotations::value::{HttpVersion, NextUpstream, RetryCondition};
@@ -50,6 +52,8 @@ pub struct Settings {
     pub cross_namespace: bool,
     pub headers: headers::HeaderSettings,
     pub access: AccessSettings,
+    /// Who is asked about requests.
+    pub questions: QuestionSettings,
     /// Why every location answers 503: an access setting of the ConfigMap that cannot be acted on.
     pub denied: Option<Arc<str>>,
 }
@@ -77,6 +81,7 @@ impl Default for Settings {
             cross_namespace: false,
             headers: headers::HeaderSettings::default(),
             access: AccessSettings::default(),
+            questions: QuestionSettings::default(),
             denied: None,
         }
     }
@@ -108,6 +113,16 @@ const OF_CLASSES: &[&str] = &[
     "force-ssl-redirect",
     "limit-rate",
     "limit-rate-after",
+    "global-auth-always-set-cookie",
+    "global-auth-cache-duration",
+    "global-auth-cache-key",
+    "global-auth-method",
+    "global-auth-request-redirect",
+    "global-auth-response-headers",
+    "global-auth-signin",
+    "global-auth-signin-redirect-param",
+    "global-auth-url",
+    "no-auth-locations",
     "no-tls-redirect-locations",
     "no-auth-locations",
     "preserve-trailing-slash",
@@ -249,6 +264,7 @@ fn from_raw(raw: &ConfigMapSettings) -> Settings {
         cross_namespace: raw.allow_cross_namespace_resources.unwrap_or(false),
         headers: headers::defaults(raw),
         access: AccessSettings::of(raw),
+        questions: QuestionSettings::from_raw(raw),
         denied: None,
     }
 }

@@ -69,12 +69,7 @@ pub struct NameRules {
 /// Turns a client's headers into an upstream's. Framing (`Content-Length`) and `Host` are left to the caller,
 /// `Connection` and `Upgrade` too: what a client says about its own connection never passes.
 pub fn to_upstream(headers: &mut HeaderMap, client: Client<'_>, rules: NameRules, trust: &TrustPolicy) {
-    if rules.drop_invalid {
-        drop_invalid_names(headers, rules.underscores);
-    }
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
-    }
+    strip(headers, rules);
     move_original(headers, &trust.forwarded_for, X_ORIGINAL_FORWARDED_FOR);
     move_original(headers, &trust.forwarded_host, X_ORIGINAL_FORWARDED_HOST);
     if let Some(origin) = client.origin {
@@ -99,6 +94,16 @@ pub fn to_upstream(headers: &mut HeaderMap, client: Client<'_>, rules: NameRules
     }
 }
 
+/// Removes what no upstream is to see of a client's headers: names that are not allowed, and what is about its connection.
+pub fn strip(headers: &mut HeaderMap, rules: NameRules) {
+    if rules.drop_invalid {
+        drop_invalid_names(headers, rules.underscores);
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
 /// An empty value is none (nginx's `proxy_set_header`).
 fn put(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
     if value.is_empty() {
@@ -114,7 +119,7 @@ pub fn trimmed(value: &HeaderValue) -> HeaderValue {
     if text.len() == value.len() { value.clone() } else { HeaderValue::from_bytes(text).unwrap_or(value.clone()) }
 }
 
-fn scheme_value(scheme: &str) -> HeaderValue {
+pub fn scheme_value(scheme: &str) -> HeaderValue {
     match scheme {
         "http" => HeaderValue::from_static("http"),
         "https" => HeaderValue::from_static("https"),

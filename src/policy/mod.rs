@@ -12,6 +12,7 @@ pub mod client_certificate;
 pub mod compression;
 pub mod cors;
 pub mod error_pages;
+pub mod external_auth;
 pub mod forwarded;
 pub mod global;
 pub mod head;
@@ -20,6 +21,8 @@ pub mod headers;
 pub mod https_redirect;
 pub mod limits;
 pub mod login;
+pub mod mirror;
+pub mod question;
 pub mod redirect;
 pub mod response_rate;
 pub mod retry;
@@ -38,8 +41,10 @@ use self::access::Access;
 use self::answer::AnswerRewrites;
 use self::cors::Cors;
 use self::error_pages::ErrorPages;
+use self::external_auth::ExternalAuth;
 use self::header_text::HeaderText;
 use self::https_redirect::HttpsRedirect;
+use self::mirror::Mirror;
 use self::redirect::Redirect;
 use self::response_rate::ResponseRate;
 use self::rewrite::Rewrite;
@@ -62,6 +67,10 @@ pub struct RoutePolicy {
     pub relative_redirects: bool,
     /// PREACCESS and ACCESS: who may enter; `None` is everybody.
     pub access: Option<Arc<Access>>,
+    /// ACCESS: who is asked whether a request may pass (contract §13).
+    pub external_auth: Option<Arc<ExternalAuth>>,
+    /// CONTENT: who gets a copy of each request.
+    pub mirror: Option<Arc<Mirror>>,
     /// CONTENT: sent as `X-Forwarded-Prefix` when a rewrite is in effect (contract §5.6).
     pub forwarded_prefix: Option<Arc<Template>>,
     pub upstream: UpstreamPolicy,

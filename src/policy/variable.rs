@@ -87,6 +87,7 @@ names! {
         ConnectionRequests "connection_requests";
         ContentLength "content_length";
         ContentType "content_type";
+        EscapedRequestUri "escaped_request_uri";
         Host "host";
         Hostname "hostname";
         HttpHost "http_host";

@@ -6,12 +6,14 @@ use http::{HeaderMap, StatusCode, header};
 use hyper::body::Incoming;
 
 use super::exchange::Exchange;
+use super::external_auth;
 use super::facts::Facts;
 use super::login;
 use super::phases::Stopped;
 use super::respond::{self, Answer};
 use super::worker::LocalLive;
 use super::zone::Beyond;
+use crate::policy::RoutePolicy;
 use crate::policy::access::{Access, Said, Satisfy};
 use crate::policy::limits::Limits;
 
@@ -31,7 +33,9 @@ pub enum Verdict {
 }
 
 /// Lets a request in, or says why not.
-pub async fn admit(exchange: &mut Exchange, access: &Access, mut request: Request) -> Result<Request, Stopped> {
+pub async fn admit(exchange: &mut Exchange, policy: &RoutePolicy, mut request: Request) -> Result<Request, Stopped> {
+    let everybody = Access::default();
+    let access = policy.access.as_deref().unwrap_or(&everybody);
     if let Some(limits) = &access.limits
         && let Err(status) = count(exchange, limits, request.headers())
     {
@@ -46,7 +50,9 @@ pub async fn admit(exchange: &mut Exchange, access: &Access, mut request: Reques
     if let Some(login) = access.login.as_ref().filter(|_| !gate.is_settled) {
         gate.hear(login::ask(exchange, login, request.headers()).await);
     }
-    // External authentication is heard here, while the gate is open: `gate.hear(question::ask(…).await)`.
+    if let Some(auth) = policy.external_auth.as_ref().filter(|_| !gate.is_settled) {
+        gate.hear(external_auth::verdict(exchange, auth, request.headers()).await);
+    }
     if let Some(answer) = gate.refusal {
         return Err(Stopped { answer, unread: Some(request.into_body()) });
     }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::exchange::Exchange;
 use super::filters::{Filters, Polled};
+use super::tap::{Rest, Tap, Tapped};
 use super::timer::{Deadline, Timers};
 use super::upstream::pool::Lease;
 
@@ -129,7 +130,9 @@ impl Pieces {
 #[derive(Debug)]
 pub struct RequestBody {
     ready: VecDeque<Bytes>,
-    rest: Option<Incoming>,
+    rest: Option<Rest>,
+    /// Where what comes goes besides.
+    tap: Option<Tap>,
     limit: Option<u64>,
     trailers: bool,
     progress: Rc<Progress>,
@@ -140,8 +143,22 @@ pub struct RequestBody {
 impl RequestBody {
     /// `length` is what `Content-Length` will say; `None` sends chunks.
     pub fn new(ready: VecDeque<Bytes>, rest: Option<Incoming>, length: Option<u64>, progress: Rc<Progress>) -> Self {
+        Self::over(ready, rest.map(Rest::Client), length, progress)
+    }
+
+    /// A copy of another request's body.
+    pub fn copy(ready: VecDeque<Bytes>, rest: Option<Tapped>, length: Option<u64>, progress: Rc<Progress>) -> Self {
+        Self::over(ready, rest.map(Rest::Copy), length, progress)
+    }
+
+    fn over(ready: VecDeque<Bytes>, rest: Option<Rest>, length: Option<u64>, progress: Rc<Progress>) -> Self {
         progress.note(if ready.is_empty() && rest.is_none() { Waiting::Done } else { Waiting::Upstream });
-        Self { ready, rest, limit: None, trailers: false, progress, left: length }
+        Self { ready, rest, tap: None, limit: None, trailers: false, progress, left: length }
+    }
+
+    /// Tells what comes from the client to a copy.
+    pub fn tapped(self, tap: Option<Tap>) -> Self {
+        Self { tap, ..self }
     }
 
     /// Ends the body with a fault when more than `limit` bytes came.
@@ -156,22 +173,25 @@ impl RequestBody {
 
     fn fail(&mut self, fault: BodyFault) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         self.progress.fault.set(Some(fault));
-        self.progress.unread.replace(self.rest.take());
+        self.progress.unread.replace(self.rest.take().and_then(Rest::into_unread));
         Poll::Ready(Some(Err(fault)))
     }
 
     /// Notes that `bytes` were handed on. hyper may not ask again once a declared length is reached.
     fn handed_on(&mut self, bytes: usize) {
         self.left = self.left.map(|left| left.saturating_sub(bytes as u64));
-        let ended = self.ready.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream);
+        let ended = self.ready.is_empty() && self.rest.as_ref().is_none_or(Rest::is_end_stream);
         let done = ended || self.left == Some(0);
+        if done && let Some(tap) = &self.tap {
+            tap.end();
+        }
         self.progress.note(if done { Waiting::Done } else { Waiting::Upstream });
     }
 
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         loop {
             let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
-            let frame = match Pin::new(rest).poll_frame(cx) {
+            let frame = match rest.poll_frame(cx) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => {
                     self.progress.note(Waiting::Client);
@@ -189,13 +209,16 @@ impl RequestBody {
                     if self.limit.is_some_and(|limit| received > limit) {
                         return self.fail(BodyFault::TooLarge);
                     }
+                    if let (Some(tap), Some(data)) = (&self.tap, frame.data_ref()) {
+                        tap.push(data);
+                    }
                     self.handed_on(bytes);
                     return Poll::Ready(Some(Ok(frame)));
                 }
                 Some(Err(_)) => return self.fail(BodyFault::Client),
                 None => {
                     self.rest = None;
-                    self.progress.note(Waiting::Done);
+                    self.handed_on(0);
                     return Poll::Ready(None);
                 }
             }
@@ -218,7 +241,7 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ready.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+        self.ready.is_empty() && self.rest.as_ref().is_none_or(Rest::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {

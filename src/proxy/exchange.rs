@@ -16,6 +16,7 @@ use super::connection::{Activity, Client};
 use super::upstream::load::InFlight;
 use super::worker::{LocalLive, Worker};
 use super::zone::Held;
+use crate::policy::external_auth::Granted;
 use crate::policy::forwarded::Forwarded;
 use crate::policy::headers::X_REQUEST_ID;
 use crate::policy::login::remote_user;
@@ -72,6 +73,8 @@ pub struct Exchange {
     pub error_request: Option<Box<HeaderMap>>,
     /// `Access-Control-Allow-Origin`, where the origin is let in.
     pub cors: Option<HeaderValue>,
+    /// What an authentication service gave the request, once it let it pass.
+    pub granted: Option<Box<Granted>>,
     head_bytes: u64,
     /// The request's body, as far as it came.
     pub progress: Option<Rc<Progress>>,
@@ -132,6 +135,7 @@ impl Exchange {
             in_flight: None,
             error_request: None,
             cors: None,
+            granted: None,
             head_bytes: request_head_bytes(request),
             progress: None,
             tunnel: None,

@@ -2,12 +2,15 @@
 
 use std::io::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::Version;
 use http::header::{self, HeaderMap, HeaderName};
 
 use super::client_certificate;
 use super::exchange::Exchange;
 use super::tls::session::Session;
+use crate::base::path::escape_component;
 use crate::policy::client_certificate::shown::Shown;
 use crate::policy::headers::{X_FORWARDED_FOR, joined};
 use crate::policy::template::Values;
@@ -42,6 +45,11 @@ impl Facts<'_> {
             Named::IsArgs => put(Some(if query.is_some_and(|q| !q.is_empty()) { b"?" } else { b"" }), out),
             Named::Uri => put(Some(&exchange.path), out),
             Named::RequestUri => put(Some(exchange.target().as_bytes()), out),
+            Named::EscapedRequestUri => {
+                let mut text = String::new();
+                escape_component(exchange.target().as_bytes(), &mut text);
+                put(Some(text.as_bytes()), out)
+            }
             Named::RequestMethod => put(Some(exchange.method.as_str().as_bytes()), out),
             Named::RequestLine => {
                 display(format_args!("{} {} {}", exchange.method, exchange.target(), protocol(exchange.version)), out)

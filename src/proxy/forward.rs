@@ -20,9 +20,11 @@ use super::client_certificate;
 use super::error_pages::{self, StandIn};
 use super::exchange::Exchange;
 use super::facts::Facts;
+use super::mirror::{self, Original};
 use super::phases::Stopped;
 use super::request_headers;
 use super::respond::{self, Answer};
+use super::tap::Tap;
 use super::timer::within;
 use super::upgrade::Upgrade;
 use super::upstream::Failure;
@@ -53,6 +55,8 @@ struct Held {
     ready: VecDeque<Bytes>,
     rest: Option<Incoming>,
     length: Option<u64>,
+    /// What tells the rest to a copy.
+    tap: Option<Tap>,
 }
 
 /// Tries of one request, whatever `proxy-next-upstream-tries` and the number of endpoints say.
@@ -76,7 +80,11 @@ pub async fn forward(
         Err(fault) => return Err(refused(fault, Some(body))),
     };
     let length = if whole { Some(ready.iter().map(|b| b.len() as u64).sum()) } else { declared };
-    let held = Held { ready, rest: (!whole).then_some(body), length };
+    let mut held = Held { ready, rest: (!whole).then_some(body), length, tap: None };
+    if let Some(mirror) = &plan.route.policy.mirror {
+        let original = Original { ready: &held.ready, streams: !whole, length };
+        held.tap = mirror::begin(exchange, mirror, plan.route.policy.upstream.response_head_limit, &parts, &original);
+    }
     if prepare(exchange, &plan, &mut parts, &held, declared.is_some()).is_none() {
         return Err(Stopped { answer: respond::page(StatusCode::BAD_REQUEST), unread: held.rest });
     }
@@ -90,7 +98,7 @@ pub async fn bodiless(
     mut parts: http::request::Parts,
 ) -> Result<Answer, Stopped> {
     let progress = Progress::new(&exchange.worker.timers);
-    let held = Held { ready: VecDeque::new(), rest: None, length: Some(0) };
+    let held = Held { ready: VecDeque::new(), rest: None, length: Some(0), tap: None };
     if prepare(exchange, &plan, &mut parts, &held, false).is_none() {
         return Err(Stopped { answer: respond::page(StatusCode::BAD_REQUEST), unread: None });
     }
@@ -163,6 +171,7 @@ fn build(
 ) -> http::Request<RequestBody> {
     let policy = &plan.route.policy;
     let body = RequestBody::new(held.ready.clone(), held.rest.take(), held.length, Rc::clone(progress))
+        .tapped(held.tap.take())
         .limited(policy.body_limit)
         .with_trailers(policy.upstream.protocol.is_http2());
     let mut request = http::Request::new(body);
@@ -254,6 +263,9 @@ fn prepare(
     let rules = NameRules { drop_invalid: global.drop_invalid_headers, underscores: global.underscores_in_headers };
     headers::to_upstream(&mut parts.headers, client, rules, &global.trust);
     client_certificate::tell(exchange, &mut parts.headers);
+    if let Some(granted) = &exchange.granted {
+        granted.apply(&mut parts.headers);
+    }
     match held.length {
         Some(length) if length > 0 || declared => {
             parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));

@@ -88,6 +88,9 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
     for cookie in exchange.set_cookies.drain(..) {
         answer.headers_mut().append(header::SET_COOKIE, cookie);
     }
+    if let Some(cookie) = exchange.granted.as_ref().and_then(|granted| granted.cookie_for(answer.status())) {
+        answer.headers_mut().append(header::SET_COOKIE, cookie.clone());
+    }
     let last = worker.handle.is_stopping() || served + 1 >= global.keep_alive_requests;
     if last && version < Version::HTTP_2 && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -233,8 +236,8 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     };
 
     // PREACCESS and ACCESS; a page that is not there is kept from strangers, too
-    if let Some(access) = &policy.access {
-        request = access::admit(exchange, access, request).await?;
+    if policy.access.is_some() || policy.external_auth.is_some() {
+        request = access::admit(exchange, policy, request).await?;
     }
     let Some(Serving { upstream, stand_in }) = serving else {
         return Err(Stopped::page(StatusCode::NOT_FOUND, request));

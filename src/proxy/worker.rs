@@ -19,6 +19,7 @@ use super::l4;
 use super::listener::Sockets;
 use super::live::Live;
 use super::login::Remembered;
+use super::question::Questions;
 use super::timer::{TICK, Timers};
 use super::upstream::load::Loads;
 use super::upstream::pool::Pools;
@@ -81,6 +82,7 @@ pub struct Worker {
     pub clock: RefCell<ClockText>,
     pub(super) l4: l4::Local,
     pub(super) logins: Remembered,
+    pub(super) questions: Questions,
     cache: RefCell<Cache<Arc<ArcSwap<Live>>, Arc<Live>>>,
     local: RefCell<Rc<LocalLive>>,
     draining: Cell<bool>,
@@ -103,6 +105,7 @@ impl Worker {
             clock: RefCell::new(ClockText::now()),
             l4: l4::Local::default(),
             logins: Remembered::default(),
+            questions: Questions::default(),
             cache: RefCell::new(cache),
             local: RefCell::new(Rc::new(LocalLive::new(live))),
             draining: Cell::new(false),

@@ -211,6 +211,28 @@ fn policy(out: &mut String, policy: &RoutePolicy) {
     if let Some(rewrite) = &policy.rewrite {
         let _ = write!(out, " rewrite={:?}", rewrite.target());
     }
+    if let Some(auth) = &policy.external_auth {
+        let _ = write!(out, " auth={}", auth.url);
+        if let Some(method) = &auth.method {
+            let _ = write!(out, " auth-method={method}");
+        }
+        if auth.signin.is_some() {
+            out.push_str(" auth-signin");
+        }
+        for (name, _) in &auth.set_headers {
+            let _ = write!(out, " auth-set={name}");
+        }
+        for name in auth.response_headers.iter() {
+            let _ = write!(out, " auth-header={name}");
+        }
+        if auth.cache.is_some() {
+            out.push_str(" auth-cache");
+        }
+    }
+    if let Some(mirror) = &policy.mirror {
+        let body = if mirror.with_body { "" } else { " mirror-body=off" };
+        let _ = write!(out, " mirror={}{body}", mirror.url);
+    }
     if policy.forwarded_prefix.is_some() {
         out.push_str(" x-forwarded-prefix");
     }

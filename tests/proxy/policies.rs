@@ -47,7 +47,7 @@ const ROWS: &[Row] = &[
     row(("Prefix", "/"), &[("upstream-vhost", "inner.test")], "/", Arrives("/", "host", Some("inner.test"))),
     row(("Prefix", "/"), &[("upstream-vhost", "$request_method.test")], "/", Arrives("/", "host", Some("GET.test"))),
     row(("Prefix", "/"), &[("connection-proxy-header", "close")], "/", Arrives("/", "connection", Some("close"))),
-    row(("Prefix", "/"), &[("auth-url", "http://auth.test/")], "/", Status(503)),
+    row(("Prefix", "/"), &[("auth-url", "http://$host/")], "/", Status(503)),
     row(("Prefix", "/"), &[("whitelist-source-range", "127.0.0.0/8,")], "/", Status(503)),
     row(("Prefix", "/"), &[("backend-protocol", "FCGI")], "/", Status(503)),
     row(("Prefix", "/"), &[("proxy-ssl-secret", "default/none"), ("backend-protocol", "HTTPS")], "/", Status(503)),

@@ -3,7 +3,7 @@
 //! The class of a broken value is the one that ingress-nginx was seen to apply, but for settings it would drop with
 //! the authentication they belong to (`auth-request-redirect`, `auth-always-set-cookie`): those deny.
 
-use super::row::Support::{self, Full, Ignored, Partial, Refused};
+use super::row::Support::{self, Full, Ignored, Partial};
 use super::row::settings;
 use super::value::{
     AppRoot, BackendProtocol, BoolElseFalse, BufferSize, ConnectionHeader, CookieName, ForwardedPrefix, HeaderPattern,
@@ -18,6 +18,9 @@ use super::values_balance::{
 use super::values_headers::{
     CookieDomain as ProxyCookieDomain, CookiePath as ProxyCookiePath, CorsExposed, CorsHeaders, CorsMethods,
     CorsOrigins, Int, ProxyRedirect, RedirectUrl,
+};
+use super::values_question::{
+    AuthMethod, CacheDurations, CacheKey, HeaderNames, MirrorTarget, UrlText, UrlWithVariables,
 };
 use super::values_tls::{AuthoritySecret, Ciphers, MatchSubject};
 use crate::policy::access::Satisfy;
@@ -176,39 +179,43 @@ settings! {
     }
     "External authentication" {
         /// Asks this URL whether a request may pass.
-        access "auth-url" { "an http or https URL, with nginx variables" } [Location High Reject] = "" Refused(LATER);
+        access "auth-url" { auth_url: UrlWithVariables } [Location High Reject] = "" Full;
         /// Method of the question.
-        access "auth-method" { "an HTTP method" } [Location Low Deny] = "GET" Refused(LATER);
+        access "auth-method" { auth_method: AuthMethod } [Location Low Deny] = "GET" Full;
         /// Where a 401 is sent to sign in.
-        access "auth-signin" { "a URL, with nginx variables" } [Location High Default] = "" Refused(LATER);
+        access "auth-signin" { auth_signin: UrlWithVariables } [Location High Default] = "" Full;
         /// Query parameter of auth-signin that holds the URL to come back to.
-        access "auth-signin-redirect-param" { "text" } [Location Medium Default] = "rd" Refused(LATER);
+        access "auth-signin-redirect-param" { auth_signin_redirect_param: UrlText } [Location Medium Default] = "rd" Full;
         /// Headers of the answer that are copied to the upstream request.
-        access "auth-response-headers" { "a comma list of header names" } [Location Medium Deny] = "" Refused(LATER);
+        access "auth-response-headers" { auth_response_headers: HeaderNames } [Location Medium Deny] = "" Full;
         /// X-Auth-Request-Redirect of the question.
-        access "auth-request-redirect" { "text, with nginx variables" }
-            [Location Medium Deny] = "$request_uri" Refused(LATER);
+        access "auth-request-redirect" { auth_request_redirect: UrlWithVariables }
+            [Location Medium Deny] = "$request_uri" Full;
         /// ConfigMap with headers of the question.
-        access "auth-proxy-set-headers" { "[namespace/]name" } [Location Medium Deny] = "" Refused(LATER);
+        access "auth-proxy-set-headers" { auth_proxy_set_headers: ObjectKey } [Location Medium Deny] = "" Full;
         /// Passes cookies of the answer to the client whatever the status.
-        access "auth-always-set-cookie" { "true or false" } [Location Low Deny] = "false" Refused(LATER);
+        access "auth-always-set-cookie" { auth_always_set_cookie: bool } [Location Low Deny] = "false" Full;
         /// Caches answers under this text.
-        access "auth-cache-key" { "text, with nginx variables" } [Location Medium Default] = "" Refused(LATER);
+        access "auth-cache-key" { auth_cache_key: CacheKey } [Location Medium Default] = "" Full;
         /// How long answers of which status are kept.
-        access "auth-cache-duration" { "statuses and times" }
-            [Location Medium Deny] = "200 202 401 5m" Refused(LATER);
-        /// Idle connections kept to the host that is asked.
-        access "auth-keepalive" { "a whole number" } [Location Low Default] = "0" Refused(LATER);
+        access "auth-cache-duration" { auth_cache_duration: CacheDurations }
+            [Location Medium Deny] = "200 202 401 5m" Full;
+        /// Idle connections kept to the host that is asked; without any each question has its own.
+        "auth-keepalive" { auth_keepalive: u32 }
+            [Location Low Default] = "0" Partial("how many, and for how long, is said by upstream-keepalive-*");
         /// Requests per kept connection.
-        access "auth-keepalive-requests" { "a whole number" } [Location Low Default] = "1000" Refused(LATER);
+        "auth-keepalive-requests" { auth_keepalive_requests: u32 }
+            [Location Low Default] = "1000" Partial("0 keeps none; how many is said by upstream-keepalive-requests");
         /// How long an idle connection is kept.
-        access "auth-keepalive-timeout" { "a whole number of seconds" } [Location Low Default] = "60" Refused(LATER);
+        "auth-keepalive-timeout" { auth_keepalive_timeout: u32 }
+            [Location Low Default] = "60" Partial("0 keeps none; how long is said by upstream-keepalive-timeout");
         /// Shares nginx variables with the question.
-        access "auth-keepalive-share-vars" { "true or false" } [Location Low Default] = "false" Refused(LATER);
+        "auth-keepalive-share-vars" { "true or false" }
+            [Location Low Default] = "false" Ignored("questions have the variables of their request anyway");
         /// nginx configuration for the question.
         "auth-snippet" { "nginx configuration" } [Location Critical Default] = "" SNIPPET;
         /// Whether the global external authentication applies.
-        "enable-global-auth" { "true or false" } [Location Low Default] = "true" Ignored(LATER);
+        "enable-global-auth" { enable_global_auth: bool } [Location Low Default] = "true" Full;
     }
     "Client certificates" {
         /// Secret with the CA that client certificates are verified against.
@@ -315,11 +322,11 @@ settings! {
     }
     "Mirror" {
         /// Copies each request to this URL.
-        "mirror-target" { "a URL, with nginx variables" } [Ingress High Default] = "" Ignored(LATER);
+        "mirror-target" { mirror_target: MirrorTarget } [Ingress High Default] = "" Full;
         /// Host header of the copies.
-        "mirror-host" { "a host name" } [Ingress High Default] = "host part of mirror-target" Ignored(LATER);
+        "mirror-host" { mirror_host: ServerName } [Ingress High Default] = "host part of mirror-target" Full;
         /// Whether copies have the body.
-        "mirror-request-body" { "on or off" } [Ingress Low Default] = "on" Ignored(LATER);
+        "mirror-request-body" { mirror_request_body: OnOff } [Ingress Low Default] = "on" Full;
     }
     "Logs and traces" {
         /// Writes the access log.

@@ -71,8 +71,8 @@ mod tests {
             ("whitelist-source-range", "zzz", Some(Effect::Deny)),
             ("block-user-agents", "~(?=a)", Some(Effect::Deny)),
             ("whitelist-source-range", "", None),
-            ("global-auth-url", "http://auth.test", Some(Effect::Deny)),
-            ("global-auth-method", "POST", Some(Effect::Ignored)),
+            ("block-cidrs", "10.0.0.0/8", Some(Effect::Deny)),
+            ("global-auth-method", "FETCH", Some(Effect::Default)),
             ("ssl-ciphers", "", None),
             ("ssl-redirects", "true", Some(Effect::Unknown)),
         ];

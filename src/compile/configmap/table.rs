@@ -4,7 +4,7 @@
 //! without `global-auth-url`, and refusing them would deny every path for nothing.
 
 use crate::base::networks::Networks;
-use crate::compile::annotations::row::Support::{Full, Ignored, Partial, Refused};
+use crate::compile::annotations::row::Support::{Full, Ignored, Partial};
 use crate::compile::annotations::row::settings;
 use crate::compile::annotations::value::{
     AppRoot, CommaList, HeaderToken, HttpVersion, NextUpstream, NginxTime, OnOff, RedirectCode, Seconds, Size,
@@ -15,6 +15,7 @@ use crate::compile::annotations::values_headers::{BrotliLevel, GzipLevel, Int, Z
 use crate::compile::annotations::values_identity::{
     Addresses, GoTime, HeaderBuffers, Networks as TrustedNetworks, Processes,
 };
+use crate::compile::annotations::values_question::{AuthMethod, CacheDurations};
 use crate::compile::annotations::values_tls::{AnyCiphers, Groups, ServerProtocols, SharedTicketKey};
 use crate::policy::stream_log::StreamFormat;
 use crate::snapshot::ObjectKey;
@@ -251,25 +252,25 @@ settings! {
         /// Default of denylist-source-range.
         access "denylist-source-range" { denylist_source_range: Networks } [Controller Low Deny] = "" Full;
         /// As auth-always-set-cookie, for every location without its own.
-        "global-auth-always-set-cookie" { "true or false" } = "false" Ignored(LATER);
+        "global-auth-always-set-cookie" { global_auth_always_set_cookie: bool } = "false" Full;
         /// As auth-cache-duration, for every location without its own.
-        "global-auth-cache-duration" { "text" } = "200 202 401 5m" Ignored(LATER);
+        "global-auth-cache-duration" { global_auth_cache_duration: CacheDurations } = "200 202 401 5m" Full;
         /// As auth-cache-key, for every location without its own.
-        "global-auth-cache-key" { "text" } = "" Ignored(LATER);
+        "global-auth-cache-key" { global_auth_cache_key: String } = "" Full;
         /// As auth-method, for every location without its own.
-        "global-auth-method" { "text" } = "" Ignored(LATER);
+        "global-auth-method" { global_auth_method: AuthMethod } = "" Full;
         /// As auth-request-redirect, for every location without its own.
-        "global-auth-request-redirect" { "text" } = "" Ignored(LATER);
+        "global-auth-request-redirect" { global_auth_request_redirect: String } = "" Full;
         /// As auth-response-headers, for every location without its own.
-        "global-auth-response-headers" { "text" } = "" Ignored(LATER);
+        "global-auth-response-headers" { global_auth_response_headers: String } = "" Full;
         /// As auth-signin, for every location without its own.
-        "global-auth-signin" { "text" } = "" Ignored(LATER);
+        "global-auth-signin" { global_auth_signin: String } = "" Full;
         /// As auth-signin-redirect-param, for every location without its own.
-        "global-auth-signin-redirect-param" { "text" } = "rd" Ignored(LATER);
+        "global-auth-signin-redirect-param" { global_auth_signin_redirect_param: String } = "rd" Full;
         /// As auth-snippet, for every location without its own.
         "global-auth-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
         /// As auth-url, for every location without its own.
-        access "global-auth-url" { "text" } = "" Refused(LATER);
+        access "global-auth-url" { global_auth_url: String } = "" Full;
         /// Who may read `/nginx_status`.
         "nginx-status-ipv4-whitelist" { "a comma list" } = "127.0.0.1" Ignored(NGINX);
         /// Who may read `/nginx_status`.
@@ -324,7 +325,8 @@ settings! {
         /// Logs requests that no Ingress matched.
         "enable-access-log-for-default-backend" { enable_access_log_for_default_backend: bool } = "false" Full;
         /// Logs the questions of external authentication.
-        "enable-auth-access-log" { "true or false" } = "false" Ignored(LATER);
+        "enable-auth-access-log" { "true or false" }
+            = "false" Ignored("questions have no lines of their own");
         /// Sends logs to syslog.
         "enable-syslog" { "true or false" } = "false" Ignored(LATER);
         /// Level of the error log.

@@ -11,6 +11,7 @@ mod hosts;
 mod locations;
 mod passthrough;
 mod policy;
+mod questions;
 mod servers;
 mod tls;
 mod upstreams;
@@ -30,7 +31,7 @@ use crate::snapshot::{Ingress, ObjectKey, Snapshot};
 use crate::table::{RoutingTable, UpstreamKey};
 
 pub use class::{is_ours, is_owned};
-pub use upstreams::default_upstream;
+pub use upstreams::{default_upstream, url_upstream};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
@@ -82,11 +83,12 @@ pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output
     let mut servers = servers::collect(&owned, &mut upstreams, report);
     canary::merge(input, &owned, &mut servers, &mut upstreams, report);
     let passthrough = passthrough::select(input, &owned, &mut servers, report);
+    let questions = questions::collect(input, &owned, &mut upstreams, report);
     let mut certificates = tls::select(input, &owned, &servers, memo, report);
     client_certificates::tell_canaries(&owned, report);
     let mut client_certificates = client_certificates::ClientCertificates::new(input, &owned, memo);
     let mut texts = Interner::default();
-    let mut routes = locations::Routes::new(input, &owned, &mut texts, report);
+    let mut routes = locations::Routes::new(input, &owned, questions, &mut texts, report);
     let hosts = hosts::build(input, servers, &mut certificates, &mut client_certificates, &mut routes);
     let (routes, upstream_tls) = routes.finish();
     let (upstreams, sources, endpoints) = upstreams.finish();
