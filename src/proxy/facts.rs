@@ -2,8 +2,6 @@
 
 use std::io::Write as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::Version;
 use http::header::{self, HeaderMap, HeaderName};
 

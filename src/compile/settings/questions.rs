@@ -63,29 +63,14 @@ impl WrittenAuth {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct QuestionSettings {
     /// For every location without its own.
     pub auth: Option<Result<WrittenAuth, (&'static str, String)>>,
-    /// Prefixes of Ingress paths without authentication.
-    pub no_auth_locations: Vec<String>,
-}
-
-impl Default for QuestionSettings {
-    fn default() -> Self {
-        Self { auth: None, no_auth_locations: vec!["/.well-known/acme-challenge".to_owned()] }
-    }
 }
 
 impl QuestionSettings {
     pub fn from_raw(raw: &ConfigMapSettings) -> Self {
-        let exempt = raw.no_auth_locations.as_ref().map(|list| list.0.clone());
-        let exempt = exempt.unwrap_or_else(|| Self::default().no_auth_locations);
-        Self { auth: WrittenAuth::of_config_map(raw), no_auth_locations: exempt }
-    }
-
-    /// Whether the rule's path is exempt, whatever is asked for below it (contract §13).
-    pub fn is_exempt(&self, path: &str) -> bool {
-        self.no_auth_locations.iter().any(|prefix| path.starts_with(prefix.as_str()))
+        Self { auth: WrittenAuth::of_config_map(raw) }
     }
 }

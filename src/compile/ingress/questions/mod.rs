@@ -74,7 +74,7 @@ impl Questions<'_> {
     pub fn apply(&self, location: &Location<'_>, policy: &mut RoutePolicy) {
         let Some(asked) = location.owner.and_then(|owner| self.list.get(owner)) else { return };
         policy.mirror.clone_from(&asked.mirror);
-        match asked.auth.as_ref().filter(|_| !asked.settings.questions.is_exempt(location.path)) {
+        match asked.auth.as_ref().filter(|_| !asked.settings.access.needs_no_auth(location.path)) {
             Some(Ok(auth)) => policy.external_auth = Some(Arc::clone(auth)),
             Some(Err(reason)) => policy.denied = Some(policy.denied.take().unwrap_or_else(|| Arc::clone(reason))),
             None => {}
