@@ -14,11 +14,12 @@ use hyper::body::Incoming;
 use tokio::task::spawn_local;
 
 use super::attempt::{attempt, condition, status_of, was_sent};
-use super::body::{BodyFault, Pieces, Progress, ProxyBody, RequestBody, Waiting};
+use super::body::{BodyFault, Progress, ProxyBody, RequestBody, Waiting};
 use super::exchange::Exchange;
 use super::facts::Facts;
 use super::mirror::{self, Original};
 use super::phases::Stopped;
+use super::pieces::Pieces;
 use super::respond::{self, Answer};
 use super::tap::Tap;
 use super::timer::within;

@@ -19,6 +19,7 @@ mod listener;
 mod live;
 mod mirror;
 mod phases;
+mod pieces;
 mod question;
 mod respond;
 mod tap;
