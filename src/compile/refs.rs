@@ -87,7 +87,7 @@ mod tests {
             ingress("c", "nginx", "", Some(("example.com/proxy-ssl-secret", "other/not-ours"))),
             ingress("e", "nginx", "", Some(("nginx.ingress.kubernetes.io/auth-secret", "users"))),
             ingress("d", "another", "not-ours-either", None),
-            ingress("e", "nginx", "", Some(("nginx.ingress.kubernetes.io/custom-headers", "other/headers"))),
+            ingress("f", "nginx", "", Some(("nginx.ingress.kubernetes.io/custom-headers", "other/headers"))),
         ] {
             snapshot.insert(object);
         }

@@ -54,6 +54,13 @@ pub async fn admit(exchange: &mut Exchange, policy: &RoutePolicy, mut request: R
         gate.hear(external_auth::verdict(exchange, auth, request.headers()).await);
     }
     if let Some(answer) = gate.refusal {
+        let answer = match &policy.external_auth {
+            Some(auth) => {
+                let facts = Facts { exchange, headers: request.headers() };
+                external_auth::instead_of_401(auth, policy, &facts, answer)
+            }
+            None => answer,
+        };
         return Err(Stopped { answer, unread: Some(request.into_body()) });
     }
     if access.login.is_some() {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -86,43 +86,6 @@ impl Progress {
     /// What the client still sends after a fault of its own.
     pub fn take_unread(&self) -> Option<Incoming> {
         self.unread.take()
-    }
-}
-
-/// A body read ahead, in pieces worth their bookkeeping: a client may send it byte by byte.
-#[derive(Debug, Default)]
-pub struct Pieces {
-    list: VecDeque<Bytes>,
-    tail: BytesMut,
-    pub size: usize,
-}
-
-/// Smaller pieces are put together.
-const SMALL: usize = 4096;
-
-impl Pieces {
-    pub fn push(&mut self, data: Bytes) {
-        self.size += data.len();
-        if data.len() >= SMALL {
-            self.close_tail();
-            self.list.push_back(data);
-            return;
-        }
-        if self.tail.len() + data.len() > 4 * SMALL {
-            self.close_tail();
-        }
-        self.tail.extend_from_slice(&data);
-    }
-
-    fn close_tail(&mut self) {
-        if !self.tail.is_empty() {
-            self.list.push_back(self.tail.split().freeze());
-        }
-    }
-
-    pub fn finish(mut self) -> VecDeque<Bytes> {
-        self.close_tail();
-        self.list
     }
 }
 

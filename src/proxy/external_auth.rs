@@ -14,6 +14,7 @@ use super::question::answers::Said;
 use super::question::{self, Question};
 use super::respond::{self, Answer};
 use super::upstream::Failure;
+use crate::policy::RoutePolicy;
 use crate::policy::external_auth::{Cache, ExternalAuth, Granted, Outcome};
 use crate::policy::headers::{self, NameRules, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_REAL_IP, X_REQUEST_ID, X_SCHEME};
 use crate::policy::template::Template;
@@ -164,30 +165,41 @@ fn question_headers(exchange: &Exchange, auth: &ExternalAuth, facts: &Facts<'_>)
 
 /// The answer to a request that may not pass.
 fn refusal(auth: &ExternalAuth, route: &Route, facts: &Facts<'_>, said: Said) -> Answer {
-    let mut answer = match (&auth.signin, said.outcome) {
-        (Some(signin), Outcome::Unauthorized) => respond::redirect(StatusCode::FOUND, &sign_in(signin, route, facts)),
-        _ => respond::page(said.outcome.status()),
-    };
-    if answer.status() == StatusCode::UNAUTHORIZED {
+    let mut answer = respond::page(said.outcome.status());
+    if said.outcome == Outcome::Unauthorized {
         for challenge in said.challenges {
             answer.headers_mut().append(header::WWW_AUTHENTICATE, challenge);
         }
     }
+    let mut answer = instead_of_401(auth, &route.policy, facts, answer);
     if let Some(cookie) = said.granted.cookie_for(answer.status()) {
         answer.headers_mut().append(header::SET_COOKIE, cookie.clone());
     }
     answer
 }
 
+/// A 401 of the location, whoever gave it, leads to the sign-in page where there is one (nginx's `error_page`). It keeps
+/// its challenges, as in nginx; RFC 9110 §11.6.1 allows that.
+pub fn instead_of_401(auth: &ExternalAuth, policy: &RoutePolicy, facts: &Facts<'_>, answer: Answer) -> Answer {
+    let Some(signin) = auth.signin.as_ref().filter(|_| answer.status() == StatusCode::UNAUTHORIZED) else {
+        return answer;
+    };
+    let mut redirect = respond::redirect(StatusCode::FOUND, &sign_in(signin, policy, facts));
+    for challenge in answer.headers().get_all(header::WWW_AUTHENTICATE) {
+        redirect.headers_mut().append(header::WWW_AUTHENTICATE, challenge.clone());
+    }
+    redirect
+}
+
 /// Where to sign in. A path is one of the host that was asked for, as in nginx's redirects.
-fn sign_in(signin: &Template, route: &Route, facts: &Facts<'_>) -> String {
+fn sign_in(signin: &Template, policy: &RoutePolicy, facts: &Facts<'_>) -> String {
     let filled = String::from_utf8_lossy(&signin.fill(facts)).into_owned();
-    if !filled.starts_with('/') || route.policy.relative_redirects {
+    if !filled.starts_with('/') || policy.relative_redirects {
         return filled;
     }
     let (client, host) = (&facts.exchange.client, &facts.exchange.host);
     let standard = if client.tls { 443 } else { 80 };
-    let port = match route.policy.port_in_redirect && client.port != standard {
+    let port = match policy.port_in_redirect && client.port != standard {
         true => format!(":{}", client.port),
         false => String::new(),
     };

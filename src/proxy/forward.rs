@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 
 use super::answer::answer;
 use super::attempt::{attempt, condition, status_of, was_sent};
-use super::body::{BodyFault, Pieces, Progress, RequestBody, Waiting};
+use super::body::{BodyFault, Progress, RequestBody, Waiting};
 use super::choose::Token;
 use super::client_certificate;
 use super::error_pages::{self, StandIn};
@@ -22,6 +22,7 @@ use super::exchange::Exchange;
 use super::facts::Facts;
 use super::mirror::{self, Original};
 use super::phases::Stopped;
+use super::pieces::Pieces;
 use super::request_headers;
 use super::respond::{self, Answer};
 use super::tap::Tap;

@@ -29,6 +29,7 @@ mod login;
 mod mirror;
 mod outgoing;
 mod phases;
+mod pieces;
 mod question;
 mod redirects;
 mod request_headers;

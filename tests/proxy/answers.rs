@@ -80,7 +80,7 @@ fn redirects_with_variables() {
 fn the_other_name_of_a_host_redirects_to_it() {
     let (_upstream, _manifests, proxy) = site(
         &[
-            ("a.test", &[("from-to-www-redirect", "true"), ("whitelist-source-range", "192.0.2.0/24")]),
+            ("a.test", &[("from-to-www-redirect", "true"), ("whitelist-source-range", "192.0.2.0/33")]),
             ("www.b.test", &[("from-to-www-redirect", "true")]),
         ],
         &[("http-redirect-code", "301")],
@@ -116,7 +116,7 @@ fn cross_origin_requests() {
             ("list.test", &[on, list, ("cors-allow-credentials", "false"), ("cors-expose-headers", "X-B")]),
             ("nobody.test", &[on, ("cors-allow-origin", "ok.test")]),
             ("https.test", &[on, ("force-ssl-redirect", "true")]),
-            ("denied.test", &[on, ("whitelist-source-range", "192.0.2.0/24")]),
+            ("denied.test", &[on, ("whitelist-source-range", "192.0.2.0/33")]),
         ],
         &[],
     );

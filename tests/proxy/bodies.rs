@@ -14,11 +14,11 @@ fn post(proxy: &Proxy, head: &str, body: &[u8]) -> crate::kit::Response {
 #[test]
 fn a_declared_body_over_the_limit_is_refused_before_anything_else() {
     let (upstream, _manifests, proxy) =
-        one(&[("proxy-body-size", "10"), ("force-ssl-redirect", "true"), ("whitelist-source-range", "10.0.0.0/8")]);
+        one(&[("proxy-body-size", "10"), ("force-ssl-redirect", "true"), ("whitelist-source-range", "10.0.0.0/33")]);
     let refused = post(&proxy, "Content-Length: 11\r\n", b"01234567890");
     assert_eq!((refused.status, refused.header("connection")), (413, Some("close")));
     assert!(refused.text().contains("<h1>413 Request Entity Too Large</h1>"));
-    // An access setting of a later version denies its paths, and never lets them through (invariant 6).
+    // An access setting that cannot be used denies its paths, and never lets them through (invariant 6).
     assert_eq!(post(&proxy, "Content-Length: 1\r\n", b"0").status, 503);
     assert_eq!(upstream.requests(), 0);
 }

@@ -175,6 +175,8 @@ fn a_401_is_sent_to_sign_in() {
         let sent = || Some(world.get(&["x-test-status: 401"])).filter(|r| r.status == 302);
         let response = eventually(crate::kit::DEADLINE, || sent().filter(|r| r.header("location") == Some(location)));
         assert!(response.is_some(), "{location}: {:?}", sent().map(|r| r.headers));
+        let challenged = world.get(&["x-test-status: 401", "x-test-header: WWW-Authenticate: Bearer"]);
+        assert_eq!((challenged.status, challenged.header("www-authenticate")), (302, Some("Bearer")), "{location}");
         assert_eq!(world.get(&["x-test-status: 403"]).status, 403, "{location}");
     }
 }

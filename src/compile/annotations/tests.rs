@@ -130,11 +130,6 @@ fn messages() {
             "a;b",
             r#""a;b" is not a comma list of host names, *.host or ~regex; the object is not accepted"#,
         ),
-        (
-            "auth-url",
-            "http://a.test",
-            "not in this version yet: access control cannot be left out, so its paths answer 503",
-        ),
         ("proxy-buffers-number", "8", "there are no such buffers here: ignored"),
         ("sslredirect", "true", "not a known setting; did you mean ssl-redirect?"),
         ("whitelist-source-rang", "x", "not a known setting; did you mean whitelist-source-range?"),

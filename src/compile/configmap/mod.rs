@@ -71,7 +71,7 @@ mod tests {
             ("whitelist-source-range", "zzz", Some(Effect::Deny)),
             ("block-user-agents", "~(?=a)", Some(Effect::Deny)),
             ("whitelist-source-range", "", None),
-            ("block-cidrs", "10.0.0.0/8", Some(Effect::Deny)),
+            ("block-cidrs", "10.0.0.0/33", Some(Effect::Deny)),
             ("global-auth-method", "FETCH", Some(Effect::Default)),
             ("ssl-ciphers", "", None),
             ("ssl-redirects", "true", Some(Effect::Unknown)),
