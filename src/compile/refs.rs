@@ -8,6 +8,11 @@ use crate::snapshot::{Ingress, ObjectKey, References, Snapshot};
 /// Annotations that name a Secret and are acted on.
 const SECRETS: &[&str] = &["auth-secret", "proxy-ssl-secret"];
 
+/// Whether this is the setting of a Secret, as diagnostics about the Secret itself name it.
+pub fn names_secret(key: &str) -> bool {
+    SECRETS.contains(&key)
+}
+
 /// What the flags and the Ingresses that are ours refer to.
 pub fn references(snapshot: &Snapshot, options: &Options) -> References {
     let named = [&options.config_map, &options.tcp_services, &options.udp_services];

@@ -18,8 +18,8 @@ fn a_declared_body_over_the_limit_is_refused_before_anything_else() {
     let refused = post(&proxy, "Content-Length: 11\r\n", b"01234567890");
     assert_eq!((refused.status, refused.header("connection")), (413, Some("close")));
     assert!(refused.text().contains("<h1>413 Request Entity Too Large</h1>"));
-    // An access setting of a later version denies its paths, and never lets them through (invariant 6).
-    assert_eq!(post(&proxy, "Content-Length: 1\r\n", b"0").status, 503);
+    // Then the redirect, which comes before the list (contract §6).
+    assert_eq!(post(&proxy, "Content-Length: 1\r\n", b"0").status, 308);
     assert_eq!(upstream.requests(), 0);
 }
 
