@@ -17,6 +17,11 @@ const CONFIG_MAPS_OF_OTHERS: &[&str] = &["custom-headers"];
 /// Keys of the controller's ConfigMap that name another.
 const OF_THE_CONFIG_MAP: &[&str] = &["add-headers", "proxy-set-headers"];
 
+/// Whether this is the setting of a Secret, as diagnostics about the Secret itself name it.
+pub fn names_secret(key: &str) -> bool {
+    SECRETS.contains(&key)
+}
+
 /// What the flags and the Ingresses that are ours refer to.
 pub fn references(snapshot: &Snapshot, options: &Options) -> References {
     let named = [&options.config_map, &options.tcp_services, &options.udp_services];

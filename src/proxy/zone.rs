@@ -17,6 +17,8 @@ const GROUPS: usize = 8;
 const PIECES: usize = 256;
 /// Pieces of all zones together, of 4 KiB each: 64 MiB.
 const BUDGET: usize = 16 * 1024;
+/// What the list of a zone's pieces costs, in pieces. A zone without clients has none.
+const DIRECTORY: usize = 2;
 
 /// A slot's tag while it changes hands, and when nobody has it.
 const CLAIMED: u64 = 1;
@@ -63,6 +65,24 @@ impl Memory {
         }
     }
 
+    /// What a cell holds, made at first if `cost` pieces are left.
+    fn made<'c, T>(&self, cell: &'c OnceLock<T>, cost: usize, make: impl FnOnce() -> T) -> Option<&'c T> {
+        if let Some(made) = cell.get() {
+            return Some(made);
+        }
+        let take = |left: usize| left.checked_sub(cost);
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
+        let mut is_new = false;
+        let made = cell.get_or_init(|| {
+            is_new = true;
+            make()
+        });
+        if !is_new {
+            self.left.fetch_add(cost, Ordering::Relaxed);
+        }
+        Some(made)
+    }
+
     /// Milliseconds, which wrap.
     pub fn now(&self) -> u32 {
         self.began.elapsed().as_millis() as u32
@@ -74,7 +94,7 @@ impl Memory {
 pub struct Zone {
     memory: Arc<Memory>,
     number: u64,
-    pieces: Box<[OnceLock<Piece>]>,
+    pieces: OnceLock<Box<[OnceLock<Piece>]>>,
 }
 
 /// Where a slot is.
@@ -111,7 +131,7 @@ impl Zone {
         Self {
             memory: Arc::clone(memory),
             number: memory.zones.fetch_add(1, Ordering::Relaxed),
-            pieces: (0..PIECES).map(|_| OnceLock::new()).collect(),
+            pieces: OnceLock::new(),
         }
     }
 
@@ -148,7 +168,7 @@ impl Zone {
 
     fn piece(&self, at: Option<usize>) -> Option<&[Slot]> {
         match at {
-            Some(at) => self.pieces.get(at)?.get().map(|piece| &**piece),
+            Some(at) => self.pieces.get()?.get(at)?.get().map(|piece| &**piece),
             None => Some(&self.memory.spare),
         }
     }
@@ -160,19 +180,9 @@ impl Zone {
     /// The piece of a hash, made if there is memory left for it.
     fn piece_of(&self, hash: u64) -> Option<usize> {
         let at = hash as usize % PIECES;
-        let cell = self.pieces.get(at)?;
-        if cell.get().is_none() {
-            let take = |left: usize| left.checked_sub(1);
-            self.memory.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
-            let mut is_new = false;
-            cell.get_or_init(|| {
-                is_new = true;
-                piece()
-            });
-            if !is_new {
-                self.memory.left.fetch_add(1, Ordering::Relaxed);
-            }
-        }
+        let directory = || (0..PIECES).map(|_| OnceLock::new()).collect();
+        let cell = self.memory.made(&self.pieces, DIRECTORY, directory)?.get(at)?;
+        self.memory.made(cell, 1, piece)?;
         Some(at)
     }
 
@@ -203,8 +213,10 @@ impl Zone {
 
 impl Drop for Zone {
     fn drop(&mut self) {
-        let made = self.pieces.iter().filter(|piece| piece.get().is_some()).count();
-        self.memory.left.fetch_add(made, Ordering::Relaxed);
+        if let Some(pieces) = self.pieces.get() {
+            let made = pieces.iter().filter(|piece| piece.get().is_some()).count();
+            self.memory.left.fetch_add(DIRECTORY + made, Ordering::Relaxed);
+        }
     }
 }
 

@@ -16,13 +16,13 @@ use crate::snapshot::ObjectKey;
 
 /// The networks of an annotation: every item must be one, so an empty item is an error, too.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct NetworkList(pub Networks);
+pub struct NetworkList(pub Arc<Networks>);
 
 impl FromAnnotation for NetworkList {
     const SHAPE: &'static str = "a comma list of IP addresses and CIDRs";
 
     fn from_annotation(text: &str) -> Result<Self, String> {
-        networks(text.split(',').map(str::trim)).map(Self)
+        networks(text.split(',').map(str::trim)).map(|networks| Self(Arc::new(networks)))
     }
 }
 

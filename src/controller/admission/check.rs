@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::base::diagnostic::{Diagnostic, Reason, Severity};
 use crate::compile::configmap::ConfigMapSettings;
 use crate::compile::ingress::is_owned;
-use crate::compile::{self, Memo, Options};
+use crate::compile::{self, Memo, Options, refs};
 use crate::snapshot::{Ingress, ObjectKey, PathType, Snapshot};
 
 /// Warnings of one answer; the API server allows 4096 bytes in all.
@@ -142,6 +142,9 @@ fn weigh(diagnostic: &Diagnostic) -> Weight {
             Some(key) if key.starts_with("backend ") => Weight::Warns,
             _ => Weight::Nothing,
         },
+        (Reason::AnnotationParsingFailed, _) if diagnostic.key.as_deref().is_some_and(refs::names_secret) => {
+            Weight::Nothing
+        }
         (Reason::Conflict, _) | (_, Severity::Error) => Weight::Refuses,
         (_, Severity::Warning) => Weight::Warns,
         (_, Severity::Note) => Weight::Nothing,

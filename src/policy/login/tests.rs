@@ -146,3 +146,25 @@ fn digests() {
         assert_eq!(judge(&fields, 2001), expected, "{fields}");
     }
 }
+
+proptest::proptest! {
+    /// Secrets and clients may hold anything.
+    #[test]
+    fn nothing_that_is_read_stops_the_proxy(
+        kind in proptest::sample::select(vec!["", "{SHA}", "{SSHA}", "$apr1$", "$1$", "$5$", "$5$rounds=1000$", "$2y$04$"]),
+        rest in proptest::collection::vec(proptest::num::u8::ANY, 0..70),
+        sent in proptest::collection::vec(proptest::num::u8::ANY, 0..40),
+        fields in "([a-z]{1,8}[=,\" ]?[\"\\\\]?[^\"]{0,4}\"?,?){0,20}",
+    ) {
+        let text = [kind.as_bytes(), &rest].concat();
+        if let Ok(hash) = Hash::parse(&text) {
+            let cheap = hash.cost() < 10_000;
+            proptest::prop_assert!(!cheap || !hash.matches(&sent) || kind.is_empty());
+        }
+        let _ = credentials(&sent);
+        let (digests, _) = Digests::new(&[(&sent, &rest)]);
+        let asked = Asked { method: "GET", target: "/", now: 1 };
+        proptest::prop_assert_eq!(digests.judge("", fields.as_bytes(), asked), Outcome::Refused);
+        let _ = digests.judge("", &rest, asked);
+    }
+}

@@ -46,7 +46,7 @@ fn limits(owner: &Owned, settings: &AccessSettings) -> Option<Limits> {
         per_second: limit(a.limit_rps).map(|limit| Rate::per_second(limit, multiplier)),
         per_minute: limit(a.limit_rpm).map(|limit| Rate::per_minute(limit, multiplier)),
         connections: limit(a.limit_connections),
-        exempt: a.limit_allowlist.as_ref().map(|list| Arc::new(list.0.clone())),
+        exempt: a.limit_allowlist.as_ref().map(|list| Arc::clone(&list.0)),
         rate_status: settings.limit_rate_status,
         connection_status: settings.limit_connection_status,
     };
@@ -56,7 +56,7 @@ fn limits(owner: &Owned, settings: &AccessSettings) -> Option<Limits> {
 
 /// Lists of a location replace those of the server, as nginx inherits `allow` and `deny` (contract §21).
 fn networks(a: &Annotations, settings: &AccessSettings) -> NetworkRules {
-    let own = |list: &Option<NetworkList>| list.as_ref().map(|list| Arc::new(list.0.clone()));
+    let own = |list: &Option<NetworkList>| list.as_ref().map(|list| Arc::clone(&list.0));
     let rules = NetworkRules {
         deny: own(&a.denylist_source_range).or_else(|| settings.deny.clone()),
         allow: own(&a.allowlist_source_range).or_else(|| settings.allow.clone()),

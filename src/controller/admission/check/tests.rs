@@ -62,6 +62,24 @@ fn verdicts() {
         ),
         // Another controller's.
         (ingress("other", "", "web.test", "/", "Prefix", "web"), "", ""),
+        // The Secrets may well be there, or yet come.
+        (
+            ingress(
+                "nginx",
+                &format!("{prefix}/auth-type: basic, {prefix}/auth-secret: users"),
+                "other.test",
+                "/",
+                "Prefix",
+                "web",
+            ),
+            "",
+            "",
+        ),
+        (
+            ingress("nginx", &format!("{prefix}/proxy-ssl-secret: default/tls"), "other.test", "/", "Prefix", "web"),
+            "",
+            "",
+        ),
         (ingress("nginx", "", "other.test", "/a(.*)", "Prefix", "web"), "cannot be used with pathType Prefix", ""),
         (ingress("nginx", "", "other.test", "/a(.*)", "ImplementationSpecific", "web"), "", ""),
         (ingress("nginx", "", "other.test", "/", "Prefix", "gone"), "", "the Service does not exist"),
