@@ -39,6 +39,7 @@ pub struct Settings {
     pub http10: bool,
     pub service_upstream: bool,
     pub cross_namespace: bool,
+    pub proxy_ssl_location_only: bool,
     /// Why every location answers 503: an access setting of the ConfigMap that cannot be acted on.
     pub denied: Option<Arc<str>>,
 }
@@ -62,6 +63,7 @@ impl Default for Settings {
             http10: false,
             service_upstream: false,
             cross_namespace: false,
+            proxy_ssl_location_only: false,
             denied: None,
         }
     }
@@ -211,6 +213,7 @@ fn from_raw(raw: &ConfigMapSettings) -> Settings {
         http10: raw.proxy_http_version == Some(HttpVersion::Http10),
         service_upstream: raw.service_upstream.unwrap_or(false),
         cross_namespace: raw.allow_cross_namespace_resources.unwrap_or(false),
+        proxy_ssl_location_only: raw.proxy_ssl_location_only.unwrap_or(false),
         denied: None,
     }
 }

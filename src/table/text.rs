@@ -162,7 +162,9 @@ fn line(out: &mut String, table: &RoutingTable, pattern: &str, route: &Route) {
         let verify = if tls.verify.is_some() { " verify" } else { "" };
         let client = if tls.client.is_some() { " client-certificate" } else { "" };
         let name = tls.name.as_deref().map(|n| format!(" name={n}")).unwrap_or_default();
-        let _ = write!(details, " tls[{verify}{client}{name} ]");
+        let depth = if tls.depth > 1 { format!(" depth={}", tls.depth) } else { String::new() };
+        let ciphers = if tls.ciphers.is_some() { " ciphers" } else { "" };
+        let _ = write!(details, " tls[{verify}{depth}{client}{name}{ciphers} ]");
     }
     if !details.is_empty() {
         let _ = writeln!(out, "   {details}");

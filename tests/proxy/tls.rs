@@ -102,8 +102,9 @@ fn versions_and_ciphers() {
     let client = &["-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256"][..];
     let list = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256";
     let narrow = &["-tls1_2", "-cipher", e128][..];
-    type Rows<'a> = &'a [(&'a str, &'a str)];
-    let rows: &[(Rows<'_>, Rows<'_>, &str, &[&str], Option<&str>)] = &[
+    type Keys<'a> = &'a [(&'a str, &'a str)];
+    type Row<'a> = (Keys<'a>, Keys<'a>, &'a str, &'a [&'a str], Option<&'a str>);
+    let rows: &[Row<'_>] = &[
         (&[], &[], "a.test", client, Some(e128)),
         (&[], &[("ssl-ciphers", list)], "a.test", client, Some(e256)),
         (&[], &[("ssl-ciphers", e256)], "a.test", narrow, None),

@@ -141,8 +141,8 @@ settings! {
         /// TLS versions offered to the upstream.
         "proxy-ssl-protocols" { proxy_ssl_protocols: TlsVersions } [Location Low Default] = "TLSv1.2" Full;
         /// Ciphers offered to the upstream.
-        "proxy-ssl-ciphers" { "an OpenSSL cipher list" }
-            [Location Medium Default] = "DEFAULT" Ignored("the safe list of rustls is offered");
+        "proxy-ssl-ciphers" { proxy_ssl_ciphers: Ciphers } [Location Medium Default] = "DEFAULT"
+            Partial("what OpenSSL has besides ECDHE with AES-GCM or ChaCha20 is left out; TLS 1.3 has its own");
     }
     "Networks" {
         /// Only these client addresses pass.

@@ -125,6 +125,11 @@ fn is_self_issued(certificate: &X509Certificate<'_>) -> bool {
     certificate.subject().as_raw() == certificate.issuer().as_raw()
 }
 
+/// Whether a certificate (DER) is within its time.
+pub fn is_in_time(der: &[u8], now: UnixTime) -> bool {
+    X509Certificate::from_der(der).is_ok_and(|(_, parsed)| validity(&parsed, now).is_ok())
+}
+
 fn validity(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), Failure> {
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     let validity = certificate.validity();

@@ -144,18 +144,21 @@ fn resumption(config: &mut ServerConfig, setting: &Setting) {
 /// The provider with what the settings allow, in their order.
 fn provider(tls: &ServerTls) -> CryptoProvider {
     let mut provider = aws_lc_rs::default_provider();
-    let tls13 = CIPHERS.iter().filter(|cipher| cipher.tls13).map(|cipher| cipher.number);
-    let order: Vec<u16> = tls13.chain(tls.ciphers.iter().copied()).collect();
-    provider.cipher_suites = order
-        .iter()
-        .filter_map(|n| provider.cipher_suites.iter().find(|s| u16::from(s.suite()) == *n).copied())
-        .collect();
+    limit(&mut provider, &tls.ciphers);
     if let Some(groups) = &tls.groups {
         let known = aws_lc_rs::ALL_KX_GROUPS;
         provider.kx_groups =
             groups.iter().filter_map(|n| known.iter().find(|g| u16::from(g.name()) == *n).copied()).collect();
     }
     provider
+}
+
+/// Leaves a provider these suites of TLS 1.2, in this order, after all of TLS 1.3.
+pub fn limit(provider: &mut CryptoProvider, ciphers: &[u16]) {
+    let tls13 = CIPHERS.iter().filter(|cipher| cipher.tls13).map(|cipher| cipher.number);
+    let order = tls13.chain(ciphers.iter().copied());
+    let find = |n: u16| provider.cipher_suites.iter().find(|s| u16::from(s.suite()) == n).copied();
+    provider.cipher_suites = order.filter_map(find).collect();
 }
 
 /// The certificate of the table in force, for each handshake.

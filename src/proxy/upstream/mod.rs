@@ -4,6 +4,7 @@ pub mod balance;
 pub mod connect;
 pub mod pool;
 pub mod tls;
+mod trusting;
 
 /// Why an attempt failed before an answer came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
