@@ -180,3 +180,19 @@ fn sessions() {
         }
     }
 }
+
+#[test]
+fn aliases_have_the_certificate_that_covers_them() {
+    let upstream = Upstream::start("one");
+    let manifests = Manifests::new();
+    let ingress = Ingress::new("web").rule("a.test", "/", "one").tls(&["a.test"], Some("own"));
+    manifests.ingress(&ingress.nginx("server-alias", ".both.test, mail.*"));
+    manifests.upstream(&upstream).tls_secret("own", &Identity::self_signed(&["a.test", "both.test", "*.both.test"]));
+    let proxy = Proxy::start(&manifests, &[]);
+    for (host, covered) in [("both.test", true), ("x.both.test", true), ("mail.test", false), ("x.mail.test", false)] {
+        let expected: &[&str] = if covered { &["a.test", "both.test", "*.both.test"] } else { &["ingress.local"] };
+        assert_eq!(names(&proxy, host), expected, "{host}");
+        let status = if host == "x.mail.test" { 404 } else { 200 };
+        assert_eq!(proxy.get_tls(host, "/").status, status, "{host}");
+    }
+}

@@ -53,8 +53,7 @@ settings! {
     }
     "Hosts and errors" {
         /// More names for the hosts of the Ingress.
-        "server-alias" { server_alias: ServerAliases } [Server High Reject] = ""
-            Partial("nginx's names mail.* and .example.com are not in this version yet");
+        "server-alias" { server_alias: ServerAliases } [Server High Reject] = "" Full;
         /// Service that answers custom-http-errors, and stands in for a Service without endpoints.
         "default-backend" { "a Service of the same namespace" } [Location Low Reject] = "" Ignored(LATER);
         /// Replaces upstream responses of these statuses by the answer of the error backend.
