@@ -55,6 +55,11 @@ impl Authority {
         self.0.pem()
     }
 
+    /// Its key, for other programs to sign with.
+    pub fn key_pem(&self) -> String {
+        self.0.key().serialize_pem()
+    }
+
     /// A leaf good for servers and clients.
     pub fn issue(&self, common_name: &str, names: &[&str]) -> Identity {
         self.sign(&leaf(common_name, names))
