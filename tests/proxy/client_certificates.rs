@@ -242,6 +242,35 @@ fn a_connection_is_good_for_its_own_host_only() {
 }
 
 #[test]
+fn the_default_server_asks_for_itself_only() {
+    let site = site();
+    let any = Ingress::new("any").rule("", "/", "one").nginx("auth-tls-secret", "default/ca");
+    site.manifests.ingress(&any);
+    assert_eq!(site.proxy.wait_until("unknown.test", "/", |r| r.status == 200).status, 200, "plain connections pass");
+    let good = Some(&site.good);
+    let rows = [
+        ("unknown.test", None, "unknown.test", 400, None),
+        ("unknown.test", good, "unknown.test", 200, Some("SUCCESS")),
+        ("unknown.test", good, "another.test", 200, Some("SUCCESS")),
+        ("", good, "unknown.test", 200, Some("SUCCESS")),
+        ("plain.test", good, "unknown.test", 421, None),
+        ("on.test", good, "unknown.test", 421, None),
+        // What was shown to the default server counts for no other host, whoever its authorities are.
+        ("unknown.test", good, "on.test", 400, None),
+        ("", good, "on.test", 400, None),
+        ("", good, "opt.test", 200, Some("NONE")),
+        ("unknown.test", good, "plain.test", 200, None),
+    ];
+    for (sni, identity, host, status, verify) in rows {
+        let answer = site.open(sni, identity).get(host, "/");
+        assert_eq!(answer.status, status, "{sni:?} {host}: {}", answer.text());
+        if status == 200 {
+            assert_eq!(answer.seen().header("ssl-client-verify"), verify, "{sni:?} {host}");
+        }
+    }
+}
+
+#[test]
 fn authorities_change_live() {
     let site = site();
     let mut open = site.open("on.test", Some(&site.good));
