@@ -50,6 +50,8 @@ mod streams;
 mod strictness;
 #[path = "proxy/tls.rs"]
 mod tls;
+#[path = "proxy/upstream_tls.rs"]
+mod upstream_tls;
 
 use kit::{Ingress, Manifests, Proxy, Upstream};
 

@@ -54,6 +54,7 @@ pub struct Settings {
     pub access: AccessSettings,
     /// Who is asked about requests.
     pub questions: QuestionSettings,
+    pub proxy_ssl_location_only: bool,
     /// Why every location answers 503: an access setting of the ConfigMap that cannot be acted on.
     pub denied: Option<Arc<str>>,
 }
@@ -82,6 +83,7 @@ impl Default for Settings {
             headers: headers::HeaderSettings::default(),
             access: AccessSettings::default(),
             questions: QuestionSettings::default(),
+            proxy_ssl_location_only: false,
             denied: None,
         }
     }
@@ -265,6 +267,7 @@ fn from_raw(raw: &ConfigMapSettings) -> Settings {
         headers: headers::defaults(raw),
         access: AccessSettings::of(raw),
         questions: QuestionSettings::from_raw(raw),
+        proxy_ssl_location_only: raw.proxy_ssl_location_only.unwrap_or(false),
         denied: None,
     }
 }

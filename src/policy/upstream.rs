@@ -64,6 +64,10 @@ pub struct UpstreamTls {
     /// TLS 1.2 and 1.3 allowed.
     pub tls12: bool,
     pub tls13: bool,
+    /// Suites of TLS 1.2 that are offered, by number, the preferred first; `None`: all there are.
+    pub ciphers: Option<Arc<[u16]>>,
+    /// Certificates between the upstream's and a trusted one, at most.
+    pub depth: u32,
     /// Offer `h2` by ALPN.
     pub http2: bool,
 }

@@ -185,7 +185,9 @@ fn line(out: &mut String, table: &RoutingTable, pattern: &str, route: &Route) {
             (false, true) => " TLSv1.3",
             (false, false) => " no-version",
         };
-        let _ = write!(details, " tls[{verify}{client}{name}{send}{versions} ]");
+        let depth = if tls.depth > 1 { format!(" depth={}", tls.depth) } else { String::new() };
+        let ciphers = if tls.ciphers.is_some() { " ciphers" } else { "" };
+        let _ = write!(details, " tls[{verify}{depth}{client}{name}{send}{versions}{ciphers} ]");
     }
     if let Some(upstream) = route.default_backend.and_then(|index| table.upstream(index)) {
         let _ = write!(details, " default-backend={}", name(upstream));

@@ -42,17 +42,22 @@ pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
     pub fn new(common_name: &str) -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, common_name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages =
-            vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+        Self(CertifiedIssuer::self_signed(authority(common_name), KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// An authority that this one certifies.
+    pub fn intermediate(&self, common_name: &str) -> Self {
+        Self(CertifiedIssuer::signed_by(authority(common_name), KeyPair::generate().unwrap(), &self.0).unwrap())
     }
 
     /// The authority's own certificate, as `ca.crt` holds it.
     pub fn pem(&self) -> String {
         self.0.pem()
+    }
+
+    /// Its key, for other programs to sign with.
+    pub fn key_pem(&self) -> String {
+        self.0.key().serialize_pem()
     }
 
     /// A leaf good for servers and clients.
@@ -72,6 +77,14 @@ impl Authority {
         let cert = params.signed_by(&key, &self.0).unwrap();
         Identity { cert_pem: cert.pem(), key_pem: key.serialize_pem() }
     }
+}
+
+fn authority(common_name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+    params
 }
 
 fn leaf(common_name: &str, names: &[&str]) -> CertificateParams {

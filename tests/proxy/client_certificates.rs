@@ -1,8 +1,17 @@
 //! Client certificates: who is let in, what the upstream is told, and that no connection carries more than it was made for.
 
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
+use rustls::client::ResolvesClientCert;
+use rustls::crypto::aws_lc_rs;
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, ClientConnection, SignatureScheme, SupportedProtocolVersion};
+
+use crate::kit::certs::{TakeAny, provider};
 use crate::kit::raw::Tls;
 use crate::kit::{Authority, H2, Identity, Ingress, Manifests, Proxy, Raw, Response, Upstream, eventually};
 
@@ -174,6 +183,25 @@ fn what_upstreams_are_told() {
 }
 
 #[test]
+fn variables() {
+    let site = site();
+    let ingress = Ingress::new("vars").rule("vars.test", "/", "one").tls(&["vars.test"], None);
+    let ingress = ingress.nginx("auth-tls-secret", "default/ca").nginx("auth-tls-verify-client", "optional");
+    let text = "$ssl_protocol|$ssl_cipher|$ssl_client_verify|$ssl_server_name|$ssl_session_reused|$ssl_client_s_dn|$ssl_client_i_dn";
+    site.manifests.ingress(&ingress.nginx("upstream-vhost", text).nginx("ssl-redirect", "false"));
+    assert_eq!(site.proxy.wait_until("vars.test", "/", |r| r.status == 200).seen().host(), Some("||||||"));
+    let cipher = "TLSv1.3|TLS_AES_128_GCM_SHA256";
+    let rows = [
+        (Some(&site.good), format!("{cipher}|SUCCESS|vars.test|.|O=Org,CN=alice|CN=Ours")),
+        (None, format!("{cipher}|NONE|vars.test|.||")),
+    ];
+    for (identity, expected) in rows {
+        let seen = site.get("vars.test", identity).seen();
+        assert_eq!(seen.host(), Some(expected.as_str()));
+    }
+}
+
+#[test]
 fn a_connection_is_good_for_its_own_host_only() {
     let site = site();
     let good = Some(&site.good);
@@ -214,6 +242,35 @@ fn a_connection_is_good_for_its_own_host_only() {
 }
 
 #[test]
+fn the_default_server_asks_for_itself_only() {
+    let site = site();
+    let any = Ingress::new("any").rule("", "/", "one").nginx("auth-tls-secret", "default/ca");
+    site.manifests.ingress(&any);
+    assert_eq!(site.proxy.wait_until("unknown.test", "/", |r| r.status == 200).status, 200, "plain connections pass");
+    let good = Some(&site.good);
+    let rows = [
+        ("unknown.test", None, "unknown.test", 400, None),
+        ("unknown.test", good, "unknown.test", 200, Some("SUCCESS")),
+        ("unknown.test", good, "another.test", 200, Some("SUCCESS")),
+        ("", good, "unknown.test", 200, Some("SUCCESS")),
+        ("plain.test", good, "unknown.test", 421, None),
+        ("on.test", good, "unknown.test", 421, None),
+        // What was shown to the default server counts for no other host, whoever its authorities are.
+        ("unknown.test", good, "on.test", 400, None),
+        ("", good, "on.test", 400, None),
+        ("", good, "opt.test", 200, Some("NONE")),
+        ("unknown.test", good, "plain.test", 200, None),
+    ];
+    for (sni, identity, host, status, verify) in rows {
+        let answer = site.open(sni, identity).get(host, "/");
+        assert_eq!(answer.status, status, "{sni:?} {host}: {}", answer.text());
+        if status == 200 {
+            assert_eq!(answer.seen().header("ssl-client-verify"), verify, "{sni:?} {host}");
+        }
+    }
+}
+
+#[test]
 fn authorities_change_live() {
     let site = site();
     let mut open = site.open("on.test", Some(&site.good));
@@ -242,6 +299,100 @@ fn authorities_change_live() {
     let closed =
         eventually(crate::kit::DEADLINE, || (site.get("on.test", Some(&site.good)).status == 403).then_some(()));
     assert!(closed.is_some() && site.proxy.wait_for_stderr("ca.crt").is_some());
+}
+
+/// A client's certificate without extensions, which is one of version 1 up to OpenSSL 3.3.
+fn version_1(folder: &Path, ca: &Authority, name: &str) -> Identity {
+    let openssl = |args: &str| {
+        let done = Command::new("openssl").current_dir(folder).args(args.split(' ')).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    std::fs::write(folder.join("ca.crt"), ca.pem()).unwrap();
+    std::fs::write(folder.join("ca.key"), ca.key_pem()).unwrap();
+    std::fs::write(folder.join("none"), "").unwrap();
+    openssl(&format!("req -newkey rsa:2048 -nodes -keyout {name}.key -out {name}.csr -subj /CN={name}"));
+    openssl(&format!("x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key -set_serial 7 -out {name}.crt -extfile none"));
+    let read = |file: String| std::fs::read_to_string(folder.join(file)).unwrap();
+    Identity { cert_pem: read(format!("{name}.crt")), key_pem: read(format!("{name}.key")) }
+}
+
+#[test]
+fn certificates_of_version_1() {
+    if !has("openssl") {
+        return;
+    }
+    let site = site();
+    let folder = tempfile::tempdir().unwrap();
+    let good = version_1(folder.path(), &site.ca, "alice");
+    // Another authority that only has the name.
+    let forged = version_1(folder.path(), &Authority::new("Ours"), "carol");
+    let foreign = version_1(folder.path(), &Authority::new("Elsewhere"), "mallory");
+    let rows = [
+        ("on.test", &good, 200, ""),
+        ("cn.test", &good, 200, ""),
+        ("on.test", &forged, 400, "The SSL certificate error"),
+        ("cn.test", &forged, 400, "The SSL certificate error"),
+        ("optno.test", &forged, 400, "The SSL certificate error"),
+        ("on.test", &foreign, 400, "The SSL certificate error"),
+        ("optno.test", &foreign, 200, ""),
+        ("other.test", &good, 400, "The SSL certificate error"),
+    ];
+    let port = site.proxy.https().port();
+    for (host, identity, status, text) in rows {
+        let (cert, key) = files(folder.path(), identity);
+        for version in ["1.2", "1.3"] {
+            let mut command = Command::new("curl");
+            command
+                .args(["-sk", "-w", "%{http_code}", "--tls-max", version, "--cert"])
+                .arg(&cert)
+                .arg("--key")
+                .arg(&key);
+            command.args(["--resolve", &format!("{host}:{port}:127.0.0.1"), &format!("https://{host}:{port}/")]);
+            let said = String::from_utf8(command.output().unwrap().stdout).unwrap();
+            assert!(said.ends_with(&status.to_string()) && said.contains(text), "{host} {version} {status}: {said}");
+        }
+    }
+    // Whoever shows a certificate holds its key.
+    for identity in [&good, &site.good] {
+        for version in rustls::ALL_VERSIONS {
+            assert_eq!(stolen(site.proxy.https(), version, identity, &foreign), "", "{version:?}");
+            assert!(stolen(site.proxy.https(), version, identity, identity).starts_with("HTTP/1.1 200"), "{version:?}");
+        }
+    }
+}
+
+/// Shows one's certificate with another's key.
+#[derive(Debug)]
+struct Stolen(Arc<CertifiedKey>);
+
+impl ResolvesClientCert for Stolen {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+/// The answer to a request that is sent with this certificate and that key.
+fn stolen(addr: SocketAddr, version: &'static SupportedProtocolVersion, of: &Identity, with: &Identity) -> String {
+    let key = aws_lc_rs::sign::any_supported_type(&with.key()).unwrap();
+    let resolver = Stolen(Arc::new(CertifiedKey::new(of.chain(), key)));
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(TakeAny(provider())))
+        .with_client_cert_resolver(Arc::new(resolver));
+    let mut tls = ClientConnection::new(Arc::new(config), "on.test".try_into().unwrap()).unwrap();
+    let mut tcp = TcpStream::connect(addr).unwrap();
+    let mut stream = rustls::Stream::new(&mut tls, &mut tcp);
+    let mut answer = Vec::new();
+    // A refusal ends either of them.
+    let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: on.test\r\nConnection: close\r\n\r\n");
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// Files that other programs read.
@@ -291,7 +442,7 @@ fn other_programs_agree() {
         command.args(["s_client", "-connect", &format!("127.0.0.1:{port}"), "-servername", host]).args(more);
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("openssl");
-        std::io::Write::write_all(child.stdin.as_mut().unwrap(), say.as_bytes()).unwrap();
+        child.stdin.as_mut().unwrap().write_all(say.as_bytes()).unwrap();
         String::from_utf8_lossy(&child.wait_with_output().unwrap().stdout).into_owned()
     };
     let get = |host: &str| format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");

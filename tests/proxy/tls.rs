@@ -102,8 +102,9 @@ fn versions_and_ciphers() {
     let client = &["-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256"][..];
     let list = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256";
     let narrow = &["-tls1_2", "-cipher", e128][..];
-    type Rows<'a> = &'a [(&'a str, &'a str)];
-    let rows: &[(Rows<'_>, Rows<'_>, &str, &[&str], Option<&str>)] = &[
+    type Keys<'a> = &'a [(&'a str, &'a str)];
+    type Row<'a> = (Keys<'a>, Keys<'a>, &'a str, &'a [&'a str], Option<&'a str>);
+    let rows: &[Row<'_>] = &[
         (&[], &[], "a.test", client, Some(e128)),
         (&[], &[("ssl-ciphers", list)], "a.test", client, Some(e256)),
         (&[], &[("ssl-ciphers", e256)], "a.test", narrow, None),
@@ -177,5 +178,21 @@ fn sessions() {
             assert_eq!(there.contains("Reused, TLS"), *other, "{map:?} {version} elsewhere: {there}");
             assert_eq!(here.contains("Reused, TLS"), *own, "{map:?} {version}: {here}");
         }
+    }
+}
+
+#[test]
+fn aliases_have_the_certificate_that_covers_them() {
+    let upstream = Upstream::start("one");
+    let manifests = Manifests::new();
+    let ingress = Ingress::new("web").rule("a.test", "/", "one").tls(&["a.test"], Some("own"));
+    manifests.ingress(&ingress.nginx("server-alias", ".both.test, mail.*"));
+    manifests.upstream(&upstream).tls_secret("own", &Identity::self_signed(&["a.test", "both.test", "*.both.test"]));
+    let proxy = Proxy::start(&manifests, &[]);
+    for (host, covered) in [("both.test", true), ("x.both.test", true), ("mail.test", false), ("x.mail.test", false)] {
+        let expected: &[&str] = if covered { &["a.test", "both.test", "*.both.test"] } else { &["ingress.local"] };
+        assert_eq!(names(&proxy, host), expected, "{host}");
+        let status = if host == "x.mail.test" { 404 } else { 200 };
+        assert_eq!(proxy.get_tls(host, "/").status, status, "{host}");
     }
 }

@@ -67,8 +67,7 @@ settings! {
     }
     "Hosts and errors" {
         /// More names for the hosts of the Ingress.
-        "server-alias" { server_alias: ServerAliases } [Server High Reject] = ""
-            Partial("nginx's names mail.* and .example.com are not in this version yet");
+        "server-alias" { server_alias: ServerAliases } [Server High Reject] = "" Full;
         /// Service that answers custom-http-errors, and stands in for a Service without endpoints.
         "default-backend" { default_backend: ServiceName } [Location Low Reject] = "" Full;
         /// Replaces upstream responses of these statuses by the answer of the error backend.
@@ -155,8 +154,8 @@ settings! {
         /// TLS versions offered to the upstream.
         "proxy-ssl-protocols" { proxy_ssl_protocols: TlsVersions } [Location Low Default] = "TLSv1.2" Full;
         /// Ciphers offered to the upstream.
-        "proxy-ssl-ciphers" { "an OpenSSL cipher list" }
-            [Location Medium Default] = "DEFAULT" Ignored("the safe list of rustls is offered");
+        "proxy-ssl-ciphers" { proxy_ssl_ciphers: Ciphers } [Location Medium Default] = "DEFAULT"
+            Partial("what OpenSSL has besides ECDHE with AES-GCM or ChaCha20 is left out; TLS 1.3 has its own");
     }
     "Networks" {
         /// Only these client addresses pass.

@@ -107,7 +107,17 @@ fn problems() {
         ("proxy-redirect-from", "~^a", Some(Fallback), None),
         ("limit-rate", "1k", Some(Fallback), Some(Fallback)),
         ("configuration-snippet", "return 403;", Some(Ignored), Some(Ignored)),
-        ("proxy-ssl-ciphers", "HIGH", Some(Ignored), Some(Ignored)),
+        ("proxy-ssl-ciphers", "HIGH", None, None),
+        ("proxy-ssl-ciphers", "a;b", Some(Fallback), None),
+        ("ssl-ciphers", "a;b", Some(Reject), None),
+        ("ssl-prefer-server-ciphers", "on", Some(Fallback), Some(Fallback)),
+        ("auth-tls-secret", "ca", None, None),
+        ("auth-tls-verify-client", "yes", Some(Fallback), Some(Fallback)),
+        ("auth-tls-verify-depth", "one", Some(Fallback), Some(Fallback)),
+        ("auth-tls-match-cn", "alice", Some(Reject), None),
+        ("auth-tls-match-cn", "CN=(", Some(Reject), None),
+        ("auth-tls-error-page", "/a;", Some(Reject), None),
+        ("auth-tls-pass-certificate-to-upstream", "on", Some(Reject), Some(Fallback)),
         ("sslredirect", "true", Some(Unknown), Some(Unknown)),
     ];
     for (key, text, checked, unchecked) in rows {

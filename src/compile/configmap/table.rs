@@ -109,7 +109,7 @@ settings! {
         /// Default of proxy-http-version.
         "proxy-http-version" { proxy_http_version: HttpVersion } = "1.1" Full;
         /// Keeps proxy-ssl annotations to their own paths.
-        "proxy-ssl-location-only" { "true or false" } = "false" Ignored(LATER);
+        "proxy-ssl-location-only" { proxy_ssl_location_only: bool } = "false" Full;
         /// Idle connections kept per upstream.
         "upstream-keepalive-connections" { upstream_keepalive_connections: u32 } = "320" Full;
         /// How long an idle upstream connection is kept.

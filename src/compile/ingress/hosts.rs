@@ -39,7 +39,7 @@ pub fn build(
     for (index, (host, server)) in servers.iter().enumerate() {
         let index = Index::try_from(index).unwrap_or(default);
         let names = add_aliases(&mut table, index, host, server, &servers, routes);
-        let aliases = (!names.is_empty()).then(|| Box::new(certify(names, host, certificates)));
+        let aliases = (!names.is_empty()).then(|| Box::new(certify(names, (host, index), &table, certificates)));
         let is_default = host == DEFAULT_SERVER;
         let HostAuth { auth, forbidden } = client_certificates.of_host(server, routes.report());
         virtual_hosts.push(VirtualHost {
@@ -136,16 +136,32 @@ fn server_tls(input: Input<'_>, server: &Server<'_>, routes: &mut Routes<'_>) ->
 }
 
 /// An alias is shown the host's certificate only where that is valid for it.
-fn certify(names: Vec<String>, host: &str, certificates: &mut Certificates) -> Aliases {
+fn certify(
+    names: Vec<String>,
+    (host, index): (&str, Index),
+    table: &HostTable,
+    certificates: &mut Certificates,
+) -> Aliases {
     let own = certificates.table.of_host(host).cloned();
     let mut certified = Vec::new();
-    for name in names.iter().map(|name| name.to_ascii_lowercase()) {
+    let each = names.iter().map(|name| name.to_ascii_lowercase()).flat_map(|name| match name.strip_prefix('.') {
+        Some(both) => vec![both.to_owned(), format!("*{name}")],
+        None => vec![name],
+    });
+    for name in each.filter(|name| name.starts_with('*') || table.find(name) == index) {
         if let Some(certificate) = own.as_ref().filter(|certificate| certificate.covers(&name)) {
             certificates.table.add(&name, Arc::clone(certificate));
             certified.push(name);
         }
     }
     Aliases { names, certified }
+}
+
+/// A star stands for whole labels, at one end (nginx's `server_name`).
+fn is_server_name(alias: &str) -> bool {
+    let name = alias.strip_prefix("*.").or_else(|| alias.strip_prefix('.')).or_else(|| alias.strip_suffix(".*"));
+    let name = name.unwrap_or(alias);
+    !name.is_empty() && !name.contains('*') && !name.starts_with('.') && !name.ends_with('.') && !name.contains("..")
 }
 
 /// `server-alias` of the first Ingress of the host that sets one; a name that is a host, or taken, is dropped (§3.6).
@@ -176,9 +192,8 @@ fn add_aliases(
                 Err(reason) => Some(format!("the alias {alias:?} is no regex that can be used: {reason}")),
             }
         } else {
-            let odd = alias.starts_with('.') || alias.ends_with(".*");
-            if odd {
-                Some(format!("the alias {alias:?} has a form of nginx's names that is not in this version yet"))
+            if !is_server_name(&alias) {
+                Some(format!("the alias {alias:?} is none of a name, *.name, .name and name.*"))
             } else if servers.contains_key(&alias) {
                 Some(format!("the alias {alias:?} is the host of a rule, which keeps it"))
             } else if table.has_alias(&alias) {

@@ -172,6 +172,7 @@ impl<'a> Routes<'a> {
         let owner = self.owner(location);
         let mut resolved = policy::resolve(self.input, location, path, owner, self.report);
         resolved.denied = resolved.denied.or_else(|| host.server.denied.clone());
+        policy::upstream_tls::inherit(self.input, self.owned, host.server, owner, &mut resolved);
         self.questions.apply(location, &mut resolved);
         let tls = resolved.upstream.tls.take().map(|tls| self.questions.upstream_tls.index(tls));
         let item = owner.map(|o| &o.key);

@@ -3,6 +3,7 @@
 mod access;
 pub mod answers;
 mod error_pages;
+pub mod upstream_tls;
 
 use std::sync::Arc;
 
@@ -10,8 +11,7 @@ use super::servers::Location;
 use super::{Input, Owned};
 use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::annotations::Annotations;
-use crate::compile::annotations::value::{BackendProtocol, ConnectionHeader as RawConnection, HttpVersion, TlsVersion};
-use crate::compile::certificate;
+use crate::compile::annotations::value::{BackendProtocol, ConnectionHeader as RawConnection, HttpVersion};
 use crate::compile::report::Report;
 use crate::compile::settings::{Settings, conditions};
 use crate::policy::RoutePolicy;
@@ -19,7 +19,7 @@ use crate::policy::https_redirect::{HttpsRedirect, Mode};
 use crate::policy::retry::RetryPolicy;
 use crate::policy::rewrite::Rewrite;
 use crate::policy::template::Template;
-use crate::policy::upstream::{ConnectionHeader, Protocol, Timeouts, UpstreamPolicy, UpstreamTls};
+use crate::policy::upstream::{ConnectionHeader, Protocol, Timeouts, UpstreamPolicy};
 
 /// Resolves the policy of `location` under the path text `path` (which differs from the rule's where a prefix was split).
 pub fn resolve(
@@ -38,7 +38,7 @@ pub fn resolve(
     if a.backend_protocol == Some(BackendProtocol::Fcgi) && !location.has_no_backend() {
         deny("backend-protocol FCGI is not in this version yet".to_owned());
     }
-    let tls = upstream_tls(input, owner, a, protocol).unwrap_or_else(|reason| {
+    let tls = upstream_tls::own(input, owner, protocol, report).unwrap_or_else(|reason| {
         let key = Some("proxy-ssl-secret".to_owned());
         let message = format!("{reason}; its paths answer 503");
         report.ingress(Severity::Error, Reason::AnnotationParsingFailed, &owner.ingress, key, message);
@@ -71,7 +71,7 @@ pub fn resolve(
             retry: retry(a, settings),
             request_buffering: a.proxy_request_buffering.map_or(settings.request_buffering, |b| b.is_on()),
             response_head_limit: a.proxy_buffer_size.map_or(settings.response_head_limit, |size| size.clamped()),
-            tls: tls.or_else(|| plain_tls(protocol)).map(Arc::new),
+            tls: tls.or_else(|| upstream_tls::plain(protocol)).map(Arc::new),
         },
         access: access::access(location, owner, &settings.access),
         session_cookie: a.affinity.is_some() && !location.is_default && !location.is_catch_all,
@@ -182,46 +182,4 @@ fn protocol(location: &Location, a: &Annotations) -> Protocol {
         Some(BackendProtocol::Grpcs) => Protocol::Grpcs,
         Some(BackendProtocol::Http | BackendProtocol::Fcgi) | None => Protocol::Http,
     }
-}
-
-/// TLS upstream without `proxy-ssl-secret`: no verification, no SNI, as nginx does by default.
-fn plain_tls(protocol: Protocol) -> Option<UpstreamTls> {
-    let http2 = protocol.is_http2();
-    protocol.is_tls(true).then(|| UpstreamTls { tls12: true, tls13: true, http2, ..UpstreamTls::default() })
-}
-
-/// `proxy-ssl-*`: without a Secret the others have no effect. A Secret that cannot be used denies the location.
-fn upstream_tls(
-    input: Input<'_>,
-    owner: &Owned,
-    a: &Annotations,
-    protocol: Protocol,
-) -> Result<Option<UpstreamTls>, String> {
-    let Some(key) = &a.proxy_ssl_secret else { return Ok(None) };
-    if key.namespace != owner.key.namespace && !input.settings.main.cross_namespace {
-        return Err(format!("Secret {key} is in another namespace"));
-    }
-    let secret = input.snapshot.secrets.get(key).ok_or_else(|| format!("Secret {key} does not exist"))?;
-    let named = |reason: String| format!("Secret {key}: {reason}");
-    let verify = a.proxy_ssl_verify.is_some_and(|v| v.is_on());
-    let trusted = if verify && secret.data.contains_key("ca.crt") {
-        let chain = certificate::chain(secret, "ca.crt").map_err(named)?;
-        Some(chain.iter().map(|der| der.to_vec()).collect())
-    } else {
-        // Nothing to verify against means nothing is trusted.
-        verify.then(|| Arc::from([]))
-    };
-    let versions = a.proxy_ssl_protocols.as_ref();
-    Ok(protocol.is_tls(true).then(|| certificate::client(secret).map_err(named)).transpose()?.map(|client| {
-        UpstreamTls {
-            verify: trusted,
-            client: client.map(Arc::new),
-            name: a.proxy_ssl_name.as_ref().map(|name| name.as_str().into()),
-            send_name: a.proxy_ssl_server_name.is_some_and(|s| s.is_on()),
-            // With a Secret ingress-nginx offers TLS 1.2 alone unless told otherwise.
-            tls12: versions.is_none_or(|v| v.0.contains(&TlsVersion::Tls12)),
-            tls13: versions.is_some_and(|v| v.0.contains(&TlsVersion::Tls13)),
-            http2: protocol.is_http2(),
-        }
-    }))
 }

@@ -1,7 +1,11 @@
 //! A client's chain against the authorities of a host, as nginx with OpenSSL judges it, by webpki.
 //!
-//! Stricter in two points: webpki wants certificates of version 3 that are no authorities themselves, but for one that
-//! is listed as an authority byte for byte.
+//! Stricter in one point: a client's certificate must not be an authority's, unless it is listed byte for byte.
+
+mod root;
+mod version1;
+
+use std::cell::Cell;
 
 use rustls_pki_types::{
     CertificateDer, CertificateRevocationListDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime,
@@ -9,9 +13,10 @@ use rustls_pki_types::{
 use webpki::{
     CertRevocationList, EndEntityCert, Error, ExpirationPolicy, KeyUsage, OwnedCertRevocationList,
     RevocationCheckDepth, RevocationOptions, RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath,
-    anchor_from_trusted_cert,
 };
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use self::root::Root;
 
 /// Whom a host's clients must be certified by: `ca.crt` and `ca.crl` of a Secret.
 #[derive(Debug, Default)]
@@ -19,7 +24,9 @@ pub struct Authorities {
     /// As they were written, which decides whether two are equal.
     certificates: Vec<CertificateDer<'static>>,
     revoked: Vec<CertificateRevocationListDer<'static>>,
-    /// Those that issued themselves: OpenSSL trusts no others.
+    /// Those that issued themselves, by their subjects: OpenSSL trusts no others.
+    roots: Vec<(Vec<u8>, Root)>,
+    /// The same for webpki.
     anchors: Vec<TrustAnchor<'static>>,
     /// The others, which help to build chains.
     between: Vec<CertificateDer<'static>>,
@@ -50,12 +57,13 @@ impl Authorities {
         let mut this = Self { certificates, revoked, ..Self::default() };
         for der in &this.certificates {
             let (_, parsed) = X509Certificate::from_der(der).map_err(|e| format!("ca.crt cannot be read: {e}"))?;
-            this.subjects.push(parsed.subject().as_raw().to_vec());
-            if is_self_issued(&parsed) {
-                let anchor = anchor_from_trusted_cert(der).map_err(|e| format!("ca.crt cannot be used: {e}"))?;
-                this.anchors.push(anchor.to_owned());
-            } else {
+            let subject = parsed.subject().as_raw().to_vec();
+            this.subjects.push(subject.clone());
+            if !is_self_issued(&parsed) {
                 this.between.push(der.clone());
+            } else if let Some(root) = Root::of(der, &parsed).map_err(|e| format!("ca.crt cannot be used: {e}"))? {
+                this.anchors.push(root.anchor.clone());
+                this.roots.push((subject, root));
             }
         }
         for der in &this.revoked {
@@ -82,19 +90,43 @@ impl Authorities {
         if self.lists.is_empty() && self.is_listed(leaf) {
             return self_issued(leaf, now);
         }
+        if let Some(old) = version1::read(leaf) {
+            // The lists cannot be asked about it.
+            let verified = version1::verify(&old, &self.roots, now, algorithms);
+            return verified.and(if self.lists.is_empty() { Ok(()) } else { Err(Failure::NoList) });
+        }
         let between: Vec<CertificateDer<'_>> = sent.iter().chain(&self.between).cloned().collect();
         let parsed = EndEntityCert::try_from(leaf).map_err(|_| Failure::Malformed)?;
         let lists: Vec<&CertRevocationList<'_>> = self.lists.iter().collect();
-        let short = |path: &VerifiedPath<'_>| {
-            let fits = path.intermediate_certificates().count() <= depth as usize;
-            if fits { Ok(()) } else { Err(Error::MaximumPathDepthExceeded) }
+        let refused = Cell::new(None);
+        let fits = |path: &VerifiedPath<'_>| {
+            self.check_path(path, depth, now).map_err(|failure| {
+                refused.set(Some(failure));
+                Error::PathLenConstraintViolated
+            })
         };
         let usage = KeyUsage::client_auth();
         let revocation = revocation(&lists);
         parsed
-            .verify_for_usage(algorithms, &self.anchors, &between, now, usage, revocation, Some(&short))
+            .verify_for_usage(algorithms, &self.anchors, &between, now, usage, revocation, Some(&fits))
             .map(|_| ())
-            .map_err(|error| failure(&error, chain, now))
+            .map_err(|error| refused.get().unwrap_or_else(|| failure(&error, chain, now)))
+    }
+
+    fn check_path(&self, path: &VerifiedPath<'_>, depth: u32, now: UnixTime) -> Result<(), Failure> {
+        let between = path.intermediate_certificates().count();
+        if between > depth as usize {
+            return Err(Failure::TooLong);
+        }
+        let mut result = Err(Failure::UnknownIssuer);
+        // The same key may be listed in an older and in a newer certificate.
+        for (_, root) in self.roots.iter().filter(|(_, root)| root.anchor == *path.anchor()) {
+            result = root.check(between, now);
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
     }
 
     fn is_listed(&self, leaf: &CertificateDer<'_>) -> bool {
@@ -113,7 +145,7 @@ fn revocation<'a>(lists: &'a [&'a CertRevocationList<'a>]) -> Option<RevocationO
 /// A certificate that is itself listed as an authority: its owner is trusted while it is valid, for what it is valid.
 fn self_issued(leaf: &CertificateDer<'_>, now: UnixTime) -> Result<(), Failure> {
     let (_, parsed) = X509Certificate::from_der(leaf).map_err(|_| Failure::Malformed)?;
-    validity(&parsed, now)?;
+    Times::of(&parsed).check(now)?;
     let extended = parsed.extended_key_usage().map_err(|_| Failure::Malformed)?;
     let usage = parsed.key_usage().map_err(|_| Failure::Malformed)?;
     let fits = extended.is_none_or(|e| e.value.client_auth || e.value.any)
@@ -125,13 +157,31 @@ fn is_self_issued(certificate: &X509Certificate<'_>) -> bool {
     certificate.subject().as_raw() == certificate.issuer().as_raw()
 }
 
-fn validity(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), Failure> {
-    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    let validity = certificate.validity();
-    if now < validity.not_before.timestamp() {
-        return Err(Failure::NotYetValid);
+/// Whether a certificate (DER) is within its time.
+pub fn is_in_time(der: &[u8], now: UnixTime) -> bool {
+    X509Certificate::from_der(der).is_ok_and(|(_, parsed)| Times::of(&parsed).check(now).is_ok())
+}
+
+/// When a certificate is valid: seconds since the Unix epoch.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    from: i64,
+    until: i64,
+}
+
+impl Times {
+    fn of(certificate: &X509Certificate<'_>) -> Self {
+        let validity = certificate.validity();
+        Self { from: validity.not_before.timestamp(), until: validity.not_after.timestamp() }
     }
-    if now > validity.not_after.timestamp() { Err(Failure::Expired) } else { Ok(()) }
+
+    fn check(self, now: UnixTime) -> Result<(), Failure> {
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        if now < self.from {
+            return Err(Failure::NotYetValid);
+        }
+        if now > self.until { Err(Failure::Expired) } else { Ok(()) }
+    }
 }
 
 /// Why a chain is not good.
@@ -153,7 +203,7 @@ pub enum Failure {
     /// Nobody who is known issued the one certificate.
     UnknownIssuerOfLeaf,
     InvalidAuthority,
-    /// A certificate that cannot be read, or of another version than 3.
+    /// A certificate that cannot be read.
     Malformed,
     Other,
 }
@@ -213,7 +263,7 @@ fn untrusted(chain: &[CertificateDer<'_>], now: UnixTime) -> Failure {
     let mut last = leaf.clone();
     let mut length = 1;
     loop {
-        if let Err(failure) = validity(&last, now) {
+        if let Err(failure) = Times::of(&last).check(now) {
             return failure;
         }
         if is_self_issued(&last) {

@@ -6,14 +6,31 @@
 use std::sync::LazyLock;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
+    verify_tls13_signature_with_raw_key,
+};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
+use webpki::{EndEntityCert, RawPublicKeyEntity};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// How certificates and handshakes may be signed.
 pub static ALGORITHMS: LazyLock<WebPkiSupportedAlgorithms> =
     LazyLock::new(|| aws_lc_rs::default_provider().signature_verification_algorithms);
+
+const BAD: Error = Error::InvalidCertificate(CertificateError::BadSignature);
+
+/// The key of a certificate that webpki does not read, as those of version 1: its owner has proved it all the same.
+fn unread<'c>(certificate: &'c CertificateDer<'_>) -> Option<SubjectPublicKeyInfoDer<'c>> {
+    if EndEntityCert::try_from(certificate).is_ok() {
+        return None;
+    }
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    let key = parsed.tbs_certificate.subject_pki.raw;
+    Some(SubjectPublicKeyInfoDer::from(key))
+}
 
 #[derive(Debug)]
 pub struct Ask {
@@ -55,7 +72,14 @@ impl ClientCertVerifier for Ask {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signed, &ALGORITHMS)
+        verify_tls12_signature(message, certificate, signed, &ALGORITHMS).or_else(|error| {
+            let key = unread(certificate).ok_or(error)?;
+            let known = ALGORITHMS.mapping.iter().filter(|(scheme, _)| *scheme == signed.scheme);
+            let mut algorithms = known.flat_map(|(_, algorithms)| algorithms.iter());
+            let entity = RawPublicKeyEntity::try_from(&key).map_err(|_| BAD)?;
+            let holds = algorithms.any(|a| entity.verify_signature(*a, message, signed.signature()).is_ok());
+            if holds { Ok(HandshakeSignatureValid::assertion()) } else { Err(BAD) }
+        })
     }
 
     fn verify_tls13_signature(
@@ -64,7 +88,10 @@ impl ClientCertVerifier for Ask {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &ALGORITHMS)
+        verify_tls13_signature(message, certificate, signed, &ALGORITHMS).or_else(|error| {
+            let key = unread(certificate).ok_or(error)?;
+            verify_tls13_signature_with_raw_key(message, &key, signed, &ALGORITHMS)
+        })
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

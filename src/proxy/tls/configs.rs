@@ -1,15 +1,15 @@
 //! rustls' configurations for the hosts of a table, one for each distinct setting, kept from table to table.
 //!
-//! Resumption belongs to a configuration: no session begins under one setting and goes on under another. Hosts that ask
-//! for client certificates resume none at all, so that every connection shows what it has.
+//! Hosts that ask for client certificates resume no sessions at all, so that every connection shows what it has. All others
+//! share one store, so that the bound on it is one of the process; rustls resumes only under the name a session began with.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert, StoresServerSessions};
 use rustls::sign::CertifiedKey;
 
 use super::ask::Ask;
@@ -18,8 +18,8 @@ use super::session::host_name;
 use super::tickets;
 use crate::policy::client_certificate::Verify;
 use crate::policy::client_certificate::verify::Authorities;
-use crate::policy::server_tls::ServerTls;
 use crate::policy::server_tls::cipher::CIPHERS;
+use crate::policy::server_tls::{ServerTls, Sessions};
 use crate::proxy::live::Live;
 use crate::table::{Index, RoutingTable, VirtualHost};
 
@@ -58,11 +58,44 @@ struct Setting {
 pub struct Configs {
     resolver: Arc<Resolver>,
     known: HashMap<Setting, Handshake>,
+    resumption: Option<Resumption>,
+}
+
+/// Where sessions wait to be resumed.
+#[derive(Debug)]
+struct Resumption {
+    settings: Sessions,
+    storage: Arc<dyn StoresServerSessions>,
+    tickets: Option<Arc<dyn ProducesTickets>>,
+}
+
+impl Resumption {
+    fn new(settings: &Sessions) -> Self {
+        let storage: Arc<dyn StoresServerSessions> = match settings.cache {
+            Some(bytes) => Arc::new(SessionCache::new(bytes, settings.lifetime)),
+            None => Arc::new(NoServerSessionStorage {}),
+        };
+        let lifetime = u32::try_from(settings.lifetime.as_secs()).unwrap_or(u32::MAX);
+        let tickets = settings.tickets.as_ref().and_then(|tickets| {
+            let producer = tickets::producer(tickets, lifetime);
+            producer.inspect_err(|error| tracing::warn!(%error, "no session tickets")).ok()
+        });
+        Self { settings: settings.clone(), storage, tickets: tickets.map(Arc::from) }
+    }
+
+    fn apply(&self, config: &mut ServerConfig) {
+        config.session_storage = Arc::clone(&self.storage);
+        match &self.tickets {
+            Some(tickets) => config.ticketer = Arc::clone(tickets),
+            None if self.settings.cache.is_none() => config.send_tls13_tickets = 0,
+            None => {}
+        }
+    }
 }
 
 impl Configs {
     pub fn new(live: &Arc<ArcSwap<Live>>) -> Self {
-        Self { resolver: Arc::new(Resolver { live: Arc::clone(live) }), known: HashMap::new() }
+        Self { resolver: Arc::new(Resolver { live: Arc::clone(live) }), known: HashMap::new(), resumption: None }
     }
 
     /// The configurations of a table; those that only earlier ones had are forgotten.
@@ -80,7 +113,11 @@ impl Configs {
         };
         let hosts: Vec<(Index, Setting)> =
             (0..).zip(&table.virtual_hosts).filter_map(|(index, host)| Some((index, own(host)?))).collect();
-        self.known.retain(|setting, _| *setting == common || hosts.iter().any(|(_, used)| used == setting));
+        let used: HashSet<&Setting> = hosts.iter().map(|(_, setting)| setting).chain([&common]).collect();
+        self.known.retain(|setting, _| used.contains(setting));
+        if self.resumption.as_ref().is_none_or(|known| known.settings != common.tls.sessions) {
+            self.resumption = Some(Resumption::new(&common.tls.sessions));
+        }
         Handshakes {
             hosts: hosts.into_iter().filter_map(|(index, setting)| Some((index, self.of(setting)?))).collect(),
             common: self.of(common),
@@ -91,7 +128,7 @@ impl Configs {
         if let Some(known) = self.known.get(&setting) {
             return Some(known.clone());
         }
-        let config = match build(&setting, &self.resolver) {
+        let config = match build(&setting, &self.resolver, self.resumption.as_ref()) {
             Ok(config) => Arc::new(config),
             Err(error) => {
                 tracing::error!(%error, "TLS cannot be set up: its handshakes fail");
@@ -104,7 +141,11 @@ impl Configs {
     }
 }
 
-fn build(setting: &Setting, resolver: &Arc<Resolver>) -> Result<ServerConfig, rustls::Error> {
+fn build(
+    setting: &Setting,
+    resolver: &Arc<Resolver>,
+    resumption: Option<&Resumption>,
+) -> Result<ServerConfig, rustls::Error> {
     let tls = &setting.tls;
     let mut versions = Vec::new();
     versions.extend(tls.tls13.then_some(&rustls::version::TLS13));
@@ -118,44 +159,34 @@ fn build(setting: &Setting, resolver: &Arc<Resolver>) -> Result<ServerConfig, ru
     let protocols: &[&[u8]] = if setting.http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
     config.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
     config.ignore_client_order = tls.prefer_server;
-    resumption(&mut config, setting);
-    Ok(config)
-}
-
-fn resumption(config: &mut ServerConfig, setting: &Setting) {
-    let sessions = &setting.tls.sessions;
-    let resumes = setting.ask.is_none();
-    config.session_storage = match sessions.cache.filter(|_| resumes) {
-        Some(bytes) => Arc::new(SessionCache::new(bytes, sessions.lifetime)),
-        None => Arc::new(NoServerSessionStorage {}),
-    };
-    let lifetime = u32::try_from(sessions.lifetime.as_secs()).unwrap_or(u32::MAX);
-    if let Some(tickets) = sessions.tickets.as_ref().filter(|_| resumes) {
-        match tickets::producer(tickets, lifetime) {
-            Ok(producer) => config.ticketer = producer.into(),
-            Err(error) => tracing::warn!(%error, "no session tickets"),
+    match resumption.filter(|_| setting.ask.is_none()) {
+        Some(resumption) => resumption.apply(&mut config),
+        None => {
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
         }
     }
-    if !resumes || (sessions.cache.is_none() && sessions.tickets.is_none()) {
-        config.send_tls13_tickets = 0;
-    }
+    Ok(config)
 }
 
 /// The provider with what the settings allow, in their order.
 fn provider(tls: &ServerTls) -> CryptoProvider {
     let mut provider = aws_lc_rs::default_provider();
-    let tls13 = CIPHERS.iter().filter(|cipher| cipher.tls13).map(|cipher| cipher.number);
-    let order: Vec<u16> = tls13.chain(tls.ciphers.iter().copied()).collect();
-    provider.cipher_suites = order
-        .iter()
-        .filter_map(|n| provider.cipher_suites.iter().find(|s| u16::from(s.suite()) == *n).copied())
-        .collect();
+    limit(&mut provider, &tls.ciphers);
     if let Some(groups) = &tls.groups {
         let known = aws_lc_rs::ALL_KX_GROUPS;
         provider.kx_groups =
             groups.iter().filter_map(|n| known.iter().find(|g| u16::from(g.name()) == *n).copied()).collect();
     }
     provider
+}
+
+/// Leaves a provider these suites of TLS 1.2, in this order, after all of TLS 1.3.
+pub fn limit(provider: &mut CryptoProvider, ciphers: &[u16]) {
+    let tls13 = CIPHERS.iter().filter(|cipher| cipher.tls13).map(|cipher| cipher.number);
+    let order = tls13.chain(ciphers.iter().copied());
+    let find = |n: u16| provider.cipher_suites.iter().find(|s| u16::from(s.suite()) == n).copied();
+    provider.cipher_suites = order.filter_map(find).collect();
 }
 
 /// The certificate of the table in force, for each handshake.

@@ -5,6 +5,7 @@ pub mod connect;
 pub mod load;
 pub mod pool;
 pub mod tls;
+mod trusting;
 
 /// Why an attempt failed before an answer came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::TlsConnector;
 
+use super::trusting::Trusting;
 use crate::policy::upstream::{PrivateKey, UpstreamTls};
+use crate::proxy::tls::configs::limit;
 
 /// What nginx verifies against when `proxy-ssl-name` does not say: the name of its one upstream block, which no
 /// certificate has.
@@ -50,7 +52,11 @@ impl ClientTls {
 }
 
 fn config(settings: &UpstreamTls) -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut provider = aws_lc_rs::default_provider();
+    if let Some(ciphers) = &settings.ciphers {
+        limit(&mut provider, ciphers);
+    }
+    let provider = Arc::new(provider);
     let mut versions: Vec<&'static rustls::SupportedProtocolVersion> = Vec::new();
     if settings.tls13 {
         versions.push(&rustls::version::TLS13);
@@ -89,12 +95,7 @@ fn verifier(
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, rustls::Error> {
     let Some(trusted) = &settings.verify else { return Ok(Arc::new(TakeAny(Arc::clone(provider)))) };
-    let mut roots = RootCertStore::empty();
-    for der in trusted.iter() {
-        roots.add(CertificateDer::from(der.clone()))?;
-    }
-    let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
-    Ok(built.map_err(|error| rustls::Error::General(error.to_string()))?)
+    Ok(Arc::new(Trusting::new(trusted, settings.depth, provider)?))
 }
 
 /// `proxy-ssl-verify: off`: any certificate, as long as its owner proves the key.
@@ -133,5 +134,21 @@ impl ServerCertVerifier for TakeAny {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ciphers_and_versions() {
+        let of = |ciphers: Option<&[u16]>, tls12, tls13| {
+            let settings = UpstreamTls { ciphers: ciphers.map(Into::into), tls12, tls13, ..UpstreamTls::default() };
+            let config = config(&settings).unwrap();
+            config.crypto_provider().cipher_suites.iter().map(|s| u16::from(s.suite())).collect::<Vec<_>>()
+        };
+        assert_eq!(of(Some(&[0xc030, 0xc02f]), true, true), [0x1301, 0x1302, 0x1303, 0xc030, 0xc02f]);
+        assert_eq!(of(None, true, false).len(), 9);
     }
 }

@@ -148,3 +148,44 @@ fn revocation_lists() {
     assert_ne!(with(2100), authorities(&[&ours]));
     assert_eq!(with(2100).subjects(), authorities(&[&ours]).subjects());
 }
+
+#[test]
+fn who_may_issue() {
+    let of = |change: &dyn Fn(&mut CertificateParams)| {
+        let mut params = params("Root", true);
+        change(&mut params);
+        Issuer::self_signed(params, key()).unwrap()
+    };
+    let leaf = |root: &Issuer| vec![signed(params("leaf", false), root)];
+    let deep = |root: &Issuer| {
+        let one = Issuer::signed_by(params("One", true), key(), root).unwrap();
+        vec![signed(params("deep", false), &one), one.der().clone()]
+    };
+    let usual = of(&|_| {});
+    let flat = of(&|p| p.is_ca = IsCa::Ca(BasicConstraints::Constrained(0)));
+    let no_authority = of(&|p| p.is_ca = IsCa::ExplicitNoCa);
+    let by_usage = of(&|p| p.is_ca = IsCa::NoCa);
+    let no_issuer = of(&|p| p.key_usages = vec![KeyUsagePurpose::DigitalSignature]);
+    let plain = of(&|p| {
+        p.is_ca = IsCa::NoCa;
+        p.key_usages = Vec::new();
+    });
+    let old = of(&|p| p.not_after = date_time_ymd(2002, 1, 1));
+    let rows = [
+        ("usual", &usual, leaf(&usual), true),
+        ("usual, deep", &usual, deep(&usual), true),
+        ("none below", &flat, leaf(&flat), true),
+        ("none below, deep", &flat, deep(&flat), false),
+        ("no authority", &no_authority, leaf(&no_authority), false),
+        ("by its usage", &by_usage, leaf(&by_usage), true),
+        ("another usage", &no_issuer, leaf(&no_issuer), false),
+        ("a client's own", &plain, leaf(&plain), false),
+        ("a client's own, itself", &plain, vec![plain.der().clone()], true),
+        ("out of date", &old, leaf(&old), false),
+    ];
+    for (what, root, chain, good) in rows {
+        assert_eq!(judge(&authorities(&[root]), &chain, 1).is_ok(), good, "{what}");
+    }
+    assert_eq!(judge(&authorities(&[&old]), &leaf(&old), 1), Err(Failure::Expired));
+    assert_eq!(judge(&authorities(&[&flat]), &deep(&flat), 1), Err(Failure::InvalidAuthority));
+}
