@@ -14,6 +14,8 @@ mod changes;
 mod drain;
 #[path = "proxy/faults.rs"]
 mod faults;
+#[path = "proxy/logs.rs"]
+mod logs;
 #[path = "proxy/observe.rs"]
 mod observe;
 #[path = "proxy/policies.rs"]

@@ -1,5 +1,7 @@
 //! The ConfigMap's settings, resolved: each key, else its built-in default (contract §11).
 
+mod logs;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,7 +14,7 @@ use super::configmap::ConfigMapSettings;
 use super::report::Report;
 use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::ingress::is_ours;
-use crate::policy::global::{AccessLogPolicy, GlobalPolicy, UpstreamKeepAlive, UrlPattern};
+use crate::policy::global::{GlobalPolicy, UpstreamKeepAlive, UrlPattern};
 use crate::policy::retry::{Conditions, RetryPolicy};
 use crate::policy::stream::StreamPolicy;
 use crate::policy::upstream::Timeouts;
@@ -212,7 +214,6 @@ fn from_raw(raw: &ConfigMapSettings) -> Settings {
 fn global(raw: &ConfigMapSettings) -> GlobalPolicy {
     let default = GlobalPolicy::default();
     let keep_alive = default.upstream_keep_alive;
-    let log = default.access_log;
     GlobalPolicy {
         hsts: raw.hsts.unwrap_or(true).then(|| hsts(raw)).flatten(),
         https_redirect_code: raw
@@ -237,15 +238,8 @@ fn global(raw: &ConfigMapSettings) -> GlobalPolicy {
             requests: raw.upstream_keepalive_requests.unwrap_or(keep_alive.requests),
             lifetime: raw.upstream_keepalive_time.map_or(keep_alive.lifetime, |t| t.0),
         },
-        access_log: AccessLogPolicy {
-            off: raw.disable_access_log.unwrap_or(log.off),
-            json: raw.log_format_escape_json.unwrap_or(log.json),
-            default_backend: raw.enable_access_log_for_default_backend.unwrap_or(log.default_backend),
-            skip_urls: raw
-                .skip_access_log_urls
-                .as_ref()
-                .map_or(log.skip_urls, |list| list.0.iter().filter_map(|url| UrlPattern::parse(url).ok()).collect()),
-        },
+        access_log: logs::http(raw),
+        error_log: raw.error_log_level,
         streams: streams(raw),
     }
 }
@@ -260,6 +254,7 @@ fn streams(raw: &ConfigMapSettings) -> StreamPolicy {
         within: raw.proxy_stream_next_upstream_timeout.map_or(default.within, |t| t.0),
         responses: raw.proxy_stream_responses.unwrap_or(default.responses),
         access_log: !off,
+        log_target: logs::stream_target(raw),
         log_format: raw.log_format_stream.clone().unwrap_or(default.log_format),
     }
 }

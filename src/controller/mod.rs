@@ -9,6 +9,7 @@ mod dns;
 mod events;
 mod last_good;
 mod leader;
+pub mod log_level;
 mod pace;
 pub mod run;
 pub mod settings;
@@ -113,6 +114,7 @@ pub struct Controller {
     sources: BTreeMap<UpstreamKey, Source>,
     diagnostics: Vec<Diagnostic>,
     problems: BTreeMap<UpstreamKey, Diagnostic>,
+    log_level: log_level::LogLevels,
     /// Who else wants to know, in a cluster.
     world: Option<watch::Sender<World>>,
 }
@@ -131,8 +133,14 @@ impl Controller {
             sources: BTreeMap::new(),
             diagnostics: Vec::new(),
             problems: BTreeMap::new(),
+            log_level: log_level::LogLevels::default(),
             world: None,
         }
+    }
+
+    /// Has the log say what tables want of it.
+    pub fn set_log_levels(&mut self, levels: log_level::LogLevels) {
+        self.log_level = levels;
     }
 
     /// Tells what is in force from now on.
@@ -170,6 +178,7 @@ impl Controller {
         let live = self.handle.install(table, &sets);
         let installed = began.elapsed();
         self.dns.follow(&sets);
+        self.log_level.follow(live.table.global.error_log);
         self.status.compiled.store(true, Ordering::Relaxed);
         (self.sources, self.diagnostics, self.problems) = (sources, diagnostics, problems);
         let metrics = &self.telemetry.controller;

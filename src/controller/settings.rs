@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::admission;
 use super::cluster::ClusterSettings;
 use super::leader::Election;
+use super::log_level::LogLevels;
 use super::run::{Objects, Settings};
 use super::status::{Own, Publish};
 use crate::compile::Options;
@@ -164,6 +165,7 @@ fn settings(config: &Config, objects: Objects) -> Settings {
         workers: config.worker_count().get(),
         ready_file: config.ready_file.clone(),
         options: options(config),
+        log_level: LogLevels::default(),
         identity: Identity {
             namespace: config.pod_namespace.clone().unwrap_or_default(),
             class: config.controller_class.clone(),

@@ -6,6 +6,8 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, StatusCode};
 use regex_automata::meta::Regex;
 
+use super::access_log::LogFormat;
+use super::logs::{ErrorLogLevel, LogTarget};
 use super::rewrite::build_regex;
 use super::stream::StreamPolicy;
 
@@ -31,6 +33,8 @@ pub struct GlobalPolicy {
     pub shutdown_timeout: Duration,
     pub upstream_keep_alive: UpstreamKeepAlive,
     pub access_log: AccessLogPolicy,
+    /// What the controller's log says; `None` leaves it to the flags.
+    pub error_log: Option<ErrorLogLevel>,
     pub streams: StreamPolicy,
 }
 
@@ -46,7 +50,8 @@ pub struct UpstreamKeepAlive {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessLogPolicy {
     pub off: bool,
-    pub json: bool,
+    pub format: Arc<LogFormat>,
+    pub target: LogTarget,
     pub default_backend: bool,
     /// Targets (as sent) that are not logged.
     pub skip_urls: Arc<[UrlPattern]>,
@@ -110,6 +115,7 @@ impl Default for GlobalPolicy {
                 lifetime: Duration::from_secs(3600),
             },
             access_log: AccessLogPolicy::default(),
+            error_log: None,
             streams: StreamPolicy::default(),
         }
     }

@@ -2,12 +2,14 @@
 //!
 //! Everything here is a value or a pure function of values; sockets, clocks and Kubernetes are elsewhere.
 
+pub mod access_log;
 pub mod body;
 pub mod canary;
 pub mod forwarded;
 pub mod global;
 pub mod headers;
 pub mod https_redirect;
+pub mod logs;
 pub mod retry;
 pub mod rewrite;
 pub mod stream;

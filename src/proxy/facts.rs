@@ -2,14 +2,15 @@
 
 use std::io::Write as _;
 
+use base64::Engine as _;
 use http::Version;
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::exchange::Exchange;
 use crate::policy::headers::{X_FORWARDED_FOR, joined};
 use crate::policy::template::Values;
 use crate::policy::variable::{Named, Variable};
-use crate::table::{Route, Target};
+use crate::table::Route;
 
 /// A request: what is known of it, and its head as the client sent it.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +52,7 @@ impl Facts<'_> {
             Named::Scheme => put(Some(exchange.client.scheme().as_bytes()), out),
             Named::PassAccessScheme => put(Some(exchange.scheme().as_bytes()), out),
             Named::PassPort => put(Some(exchange.forwarded_port().as_bytes()), out),
-            Named::Https => put(exchange.client.tls.then_some(&b"on"[..]), out),
+            Named::Https => put(Some(if exchange.client.tls { b"on" } else { b"" }), out),
             Named::ServerPort => display(exchange.client.port, out),
             Named::RemoteAddr => put(Some(exchange.remote_value().as_bytes()), out),
             Named::RemotePort => display(exchange.remote().port(), out),
@@ -78,14 +79,16 @@ impl Facts<'_> {
             Named::ServicePort => self.label(|route| &route.labels.service_port, out),
             Named::LocationPath => self.label(|route| &route.labels.path, out),
             Named::ServerName => self.label(|route| &route.labels.host, out),
-            Named::ProxyUpstreamName | Named::ProxyHost => {
-                let table = exchange.live.table();
-                let upstream = self.route().and_then(|route| match route.target {
-                    Target::Upstream(index) => table.upstream(index),
-                    Target::NotFound => None,
-                });
-                put(upstream.map(|upstream| upstream.name.as_bytes()), out)
-            }
+            Named::ProxyUpstreamName => put(exchange.upstream_name().map(str::as_bytes), out),
+            // The one upstream of ingress-nginx's configuration.
+            Named::ProxyHost => put(Some(b"upstream_balancer"), out),
+            Named::ConnectionRequests => display(exchange.served, out),
+            Named::Http2 => put(Some(http2(exchange)), out),
+            Named::Pid => display(std::process::id(), out),
+            Named::RemoteUser => match self.headers.get(header::AUTHORIZATION).and_then(basic_user) {
+                Some(user) => put(Some(&user), out),
+                None => false,
+            },
             _ => false,
         }
     }
@@ -94,8 +97,9 @@ impl Facts<'_> {
         self.exchange.live.table().route(self.exchange.route?)
     }
 
-    fn label(&self, label: impl Fn(&Route) -> &str, out: &mut Vec<u8>) -> bool {
-        put(self.route().map(|route| label(route).as_bytes()), out)
+    fn label<'a>(&'a self, label: impl Fn(&'a Route) -> &'a str, out: &mut Vec<u8>) -> bool {
+        // ingress-nginx sets them in locations; before one is found they are empty.
+        put(Some(self.route().map_or("", label).as_bytes()), out)
     }
 
     fn header(&self, name: &HeaderName, out: &mut Vec<u8>) -> bool {
@@ -111,6 +115,27 @@ fn put(value: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
 fn display(value: impl std::fmt::Display, out: &mut Vec<u8>) -> bool {
     // Writing to a Vec cannot fail.
     write!(out, "{value}").is_ok()
+}
+
+/// nginx's `$http2`.
+fn http2(exchange: &Exchange) -> &'static [u8] {
+    match exchange.version {
+        Version::HTTP_2 if exchange.client.tls => b"h2",
+        Version::HTTP_2 => b"h2c",
+        _ => b"",
+    }
+}
+
+/// The name in an `Authorization` of the scheme Basic (RFC 7617), whether or not anybody checks it; `None` for an
+/// empty one, as nginx has it.
+pub fn basic_user(authorization: &HeaderValue) -> Option<Vec<u8>> {
+    let (scheme, token) = authorization.as_bytes().split_at_checked(6)?;
+    if !scheme.eq_ignore_ascii_case(b"basic ") {
+        return None;
+    }
+    let mut decoded = base64::engine::general_purpose::STANDARD.decode(token.trim_ascii()).ok()?;
+    decoded.truncate(decoded.iter().position(|b| *b == b':')?);
+    (!decoded.is_empty()).then_some(decoded)
 }
 
 /// The first cookie of a name, as nginx finds it: the name's case does not matter.
@@ -147,6 +172,23 @@ pub fn protocol(version: Version) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn basic_users() {
+        let rows = [
+            ("Basic YW5uOnNlY3JldA==", Some("ann")),
+            ("basic  YW5uOng6eQ==", Some("ann")),
+            ("Basic OnNlY3JldA==", None),
+            ("Basic YW5u", None),
+            ("Basic !", None),
+            ("Bearer YW5uOnNlY3JldA==", None),
+            ("", None),
+        ];
+        for (sent, expected) in rows {
+            let found = basic_user(&HeaderValue::from_static(sent));
+            assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{sent:?}");
+        }
+    }
 
     #[test]
     fn cookies_and_arguments() {

@@ -293,6 +293,9 @@ fn answer(
     method: &Method,
 ) -> Answer {
     let read = plan.route.policy.upstream.timeouts.read;
+    if let Some(kept) = &mut exchange.kept {
+        kept.upstream(&plan.live.table().global.access_log.format.keep, response.headers());
+    }
     let granted = response.headers().get(header::UPGRADE).cloned();
     headers::to_client(response.headers_mut(), &plan.live.table().global.hide_headers);
     let tunnel = exchange.tunnel();

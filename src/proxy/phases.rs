@@ -60,6 +60,7 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
     let served = activity.request_began();
     let live = worker.live();
     let mut exchange = Exchange::new(&worker, &client, &activity, &live, &request);
+    exchange.served = served + 1;
     let (method, version) = (request.method().clone(), request.version());
     let expects = request.headers().contains_key(header::EXPECT);
     let mut answer = match run(&mut exchange, &live, request).await {

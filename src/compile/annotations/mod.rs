@@ -6,6 +6,7 @@ pub mod row;
 mod table;
 mod text;
 pub mod value;
+pub mod values_logs;
 
 use std::collections::BTreeMap;
 
