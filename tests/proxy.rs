@@ -18,6 +18,8 @@ mod faults;
 mod logs;
 #[path = "proxy/observe.rs"]
 mod observe;
+#[path = "proxy/permissions.rs"]
+mod permissions;
 #[path = "proxy/policies.rs"]
 mod policies;
 #[path = "proxy/protocols.rs"]

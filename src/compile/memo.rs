@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::annotations::{AnnotationProblem, Annotations, ParseOptions};
 use super::certificate;
+use super::permissions::Permissions;
 use crate::snapshot::{Ingress, ObjectKey, Secret};
 use crate::table::Certificate;
 
@@ -29,14 +30,25 @@ type CertificateResult = Result<Arc<Certificate>, String>;
 
 #[derive(Debug, Default)]
 pub struct Memo {
+    permissions: Permissions,
     annotations: Map<Ingress, Arc<Parsed>>,
     certificates: Map<Secret, CertificateResult>,
 }
 
 impl Memo {
+    /// What Ingresses may do from now on; what was read under other rules is forgotten.
+    pub fn permit(&mut self, permissions: Permissions) {
+        if self.permissions != permissions {
+            self.permissions = permissions;
+            self.annotations.clear();
+        }
+    }
+
     pub fn annotations(&mut self, key: &ObjectKey, ingress: &Arc<Ingress>, options: &ParseOptions) -> Arc<Parsed> {
+        let permissions = &self.permissions;
         recall(&mut self.annotations, key, ingress, || {
-            let (annotations, problems) = Annotations::parse(&ingress.metadata.annotations, options);
+            let (annotations, mut problems) = Annotations::parse(&ingress.metadata.annotations, options);
+            problems.extend(permissions.problems(ingress, options));
             Arc::new(Parsed { annotations, problems })
         })
     }

@@ -37,6 +37,7 @@ pub fn options(config: &Config) -> Options {
             prefix: config.annotations_prefix.clone(),
             validate: config.enable_annotation_validation,
         },
+        deep_inspect: config.deep_inspect,
         config_map: key(config.configmap.as_ref()),
         tcp_services: key(config.tcp_services_configmap.as_ref()),
         udp_services: key(config.udp_services_configmap.as_ref()),

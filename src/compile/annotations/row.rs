@@ -209,6 +209,8 @@ fn read_row<S: Settings>(settings: &mut S, row: &Row, text: &str, reading: Readi
                     (Effect::Reject, format!("{error}; the object is not accepted"))
                 }
                 OnInvalid::Deny => (Effect::Deny, format!("{error}; its paths answer 503")),
+                // A type with a value of its own for what cannot be used says so.
+                OnInvalid::Reject | OnInvalid::Default if error.contains("counts as") => (Effect::Default, error),
                 OnInvalid::Reject | OnInvalid::Default => (Effect::Default, format!("{error}; its default applies")),
             })
         }
