@@ -26,6 +26,8 @@ mod policies;
 mod protocols;
 #[path = "proxy/retries.rs"]
 mod retries;
+#[path = "proxy/snippets.rs"]
+mod snippets;
 #[path = "proxy/streams.rs"]
 mod streams;
 #[path = "proxy/strictness.rs"]

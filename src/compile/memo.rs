@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::annotations::{AnnotationProblem, Annotations, ParseOptions};
 use super::certificate;
-use super::permissions::Permissions;
+use super::permissions::{Permissions, Snippets};
 use crate::snapshot::{Ingress, ObjectKey, Secret};
 use crate::table::Certificate;
 
@@ -14,6 +14,8 @@ use crate::table::Certificate;
 pub struct Parsed {
     pub annotations: Annotations,
     pub problems: Vec<AnnotationProblem>,
+    /// `configuration-snippet` and `server-snippet`, where they are permitted.
+    pub snippets: Option<Box<Snippets>>,
 }
 
 /// What was read of one version of an object, and whether it was asked for since the last [`Memo::forget_unused`].
@@ -49,7 +51,8 @@ impl Memo {
         recall(&mut self.annotations, key, ingress, || {
             let (annotations, mut problems) = Annotations::parse(&ingress.metadata.annotations, options);
             problems.extend(permissions.problems(ingress, options));
-            Arc::new(Parsed { annotations, problems })
+            let snippets = permissions.snippets(&annotations, options, &mut problems);
+            Arc::new(Parsed { annotations, problems, snippets })
         })
     }
 

@@ -16,6 +16,7 @@ pub mod permissions;
 pub mod refs;
 mod report;
 mod settings;
+pub mod snippet;
 mod streams;
 
 use std::collections::BTreeMap;

@@ -1,10 +1,13 @@
 //! What Ingresses may do: `annotations-risk-level`, `annotation-value-word-blocklist`, `allow-snippet-annotations` and
 //! `--deep-inspect` (contract §4.6, §9). What they may not keeps that version of the Ingress out.
 
+use std::collections::BTreeSet;
+
 use super::Options;
 use super::annotations::row::{Effect, SettingProblem};
 use super::annotations::{Annotations, ParseOptions, Risk};
 use super::configmap::ConfigMapSettings;
+use super::snippet::{self, Context, Level};
 use crate::snapshot::{Ingress, Snapshot};
 
 /// The ConfigMap's keys and the flag, resolved.
@@ -13,13 +16,13 @@ pub struct Permissions {
     max_risk: Risk,
     /// None of them is empty, which every value would contain.
     words: Vec<String>,
-    pub snippets: bool,
+    pub allows_snippets: bool,
     deep_inspect: bool,
 }
 
 impl Default for Permissions {
     fn default() -> Self {
-        Self { max_risk: Risk::High, words: Vec::new(), snippets: false, deep_inspect: true }
+        Self { max_risk: Risk::High, words: Vec::new(), allows_snippets: false, deep_inspect: true }
     }
 }
 
@@ -32,7 +35,7 @@ impl Permissions {
         Self {
             max_risk: raw.annotations_risk_level.unwrap_or(Risk::High),
             words: words.into_iter().filter(|word| !word.is_empty()).collect(),
-            snippets: raw.allow_snippet_annotations.unwrap_or(false),
+            allows_snippets: raw.allow_snippet_annotations.unwrap_or(false),
             deep_inspect: options.deep_inspect,
         }
     }
@@ -64,6 +67,46 @@ impl Permissions {
             }
         }
         problems
+    }
+}
+
+/// The snippets of an Ingress, read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snippets {
+    pub location: Option<Level>,
+    pub server: Option<Level>,
+}
+
+impl Permissions {
+    /// Reads the snippets of an Ingress. One that is not understood keeps that version out, even where annotations are
+    /// not validated: half of a configuration may be the half that lets everybody in.
+    pub fn snippets(
+        &self,
+        annotations: &Annotations,
+        options: &ParseOptions,
+        problems: &mut Vec<SettingProblem>,
+    ) -> Option<Box<Snippets>> {
+        let mut snippets = Snippets::default();
+        let texts = [
+            ("server-snippet", &annotations.server_snippet, Context::Server, &mut snippets.server),
+            ("configuration-snippet", &annotations.configuration_snippet, Context::Location, &mut snippets.location),
+        ];
+        let mut own = BTreeSet::new();
+        for (key, text, context, level) in texts {
+            let Some(text) = text.as_deref().filter(|text| !text.trim().is_empty()) else { continue };
+            let mut tell = |effect, message| {
+                problems.push(SettingProblem { key: format!("{}/{key}", options.prefix), effect, message });
+            };
+            if !self.allows_snippets {
+                tell(Effect::Ignored, "allow-snippet-annotations does not allow snippets: ignored".to_owned());
+                continue;
+            }
+            match snippet::read_after(text, context, &mut own) {
+                Ok(read) => *level = Some(read),
+                Err(error) => tell(Effect::Reject, format!("{error}; the object is not accepted")),
+            }
+        }
+        (snippets != Snippets::default()).then(|| Box::new(snippets))
     }
 }
 

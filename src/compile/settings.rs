@@ -1,6 +1,7 @@
 //! The ConfigMap's settings, resolved: each key, else its built-in default (contract §11).
 
 mod logs;
+mod snippets;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub struct Settings {
     pub http10: bool,
     pub service_upstream: bool,
     pub cross_namespace: bool,
+    pub snippets: Option<Box<snippets::Snippets>>,
     /// Why every location answers 503: an access setting of the ConfigMap that cannot be acted on.
     pub denied: Option<Arc<str>>,
 }
@@ -62,6 +64,7 @@ impl Default for Settings {
             http10: false,
             service_upstream: false,
             cross_namespace: false,
+            snippets: None,
             denied: None,
         }
     }
@@ -158,7 +161,7 @@ fn read(map: &ConfigMap, report: &mut Report) -> Settings {
     let (raw, problems) = ConfigMapSettings::parse(&map.data);
     let key = map.metadata.key();
     let denial = problems.iter().find(|problem| problem.effect == Effect::Deny);
-    let denied = denial.map(|problem| Arc::from(format!("ConfigMap {key}: {}: {}", problem.key, problem.message)));
+    let mut denied = denial.map(|problem| Arc::from(format!("ConfigMap {key}: {}: {}", problem.key, problem.message)));
     for problem in problems {
         let severity = if problem.effect == Effect::Deny { Severity::Error } else { Severity::Warning };
         let reason = Reason::ConfigMapParsingFailed;
@@ -170,7 +173,15 @@ fn read(map: &ConfigMap, report: &mut Report) -> Settings {
         let key = Some("skip-access-log-urls".to_owned());
         report.object(Severity::Warning, Reason::ConfigMapParsingFailed, "ConfigMap", &map.metadata, key, message);
     }
-    Settings { denied, ..from_raw(&raw) }
+    let (snippets, unusable) = snippets::resolve(&raw);
+    for snippets::Unusable { key, message, denies } in unusable {
+        let severity = if denies { Severity::Error } else { Severity::Warning };
+        denied =
+            denied.or_else(|| denies.then(|| Arc::from(format!("ConfigMap {}: {key}: {message}", map.metadata.key()))));
+        let key = Some(key.to_owned());
+        report.object(severity, Reason::ConfigMapParsingFailed, "ConfigMap", &map.metadata, key, message);
+    }
+    Settings { denied, snippets, ..from_raw(&raw) }
 }
 
 /// Fills in the defaults.
@@ -207,6 +218,7 @@ fn from_raw(raw: &ConfigMapSettings) -> Settings {
         http10: raw.proxy_http_version == Some(HttpVersion::Http10),
         service_upstream: raw.service_upstream.unwrap_or(false),
         cross_namespace: raw.allow_cross_namespace_resources.unwrap_or(false),
+        snippets: None,
         denied: None,
     }
 }

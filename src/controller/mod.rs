@@ -264,7 +264,7 @@ fn hash(table: &RoutingTable) -> u64 {
         (&route.labels, &route.policy, route.target, route.tls).hash(&mut hasher);
     }
     for host in &table.virtual_hosts {
-        (&host.name, &host.app_root, host.has_certificate).hash(&mut hasher);
+        (&host.name, &host.app_root, host.has_certificate, &host.snippet).hash(&mut hasher);
         host.aliases.iter().for_each(|aliases| aliases.names.hash(&mut hasher));
     }
     for (host, certificate) in table.certificates.entries() {

@@ -5,6 +5,7 @@
 pub mod access_log;
 pub mod body;
 pub mod canary;
+pub mod edits;
 pub mod forwarded;
 pub mod global;
 pub mod headers;
@@ -12,6 +13,7 @@ pub mod https_redirect;
 pub mod logs;
 pub mod retry;
 pub mod rewrite;
+pub mod snippet;
 pub mod stream;
 pub mod stream_log;
 pub mod template;
@@ -22,6 +24,7 @@ use std::sync::Arc;
 
 use self::https_redirect::HttpsRedirect;
 use self::rewrite::Rewrite;
+use self::snippet::Snippet;
 use self::template::Template;
 use self::upstream::UpstreamPolicy;
 
@@ -40,6 +43,8 @@ pub struct RoutePolicy {
     /// CONTENT: sent as `X-Forwarded-Prefix` when a rewrite is in effect (contract §5.6).
     pub forwarded_prefix: Option<Arc<Template>>,
     pub upstream: UpstreamPolicy,
+    /// Snippets: directives run at REWRITE, access asked at ACCESS, headers edited on the way in and out.
+    pub snippet: Option<Arc<Snippet>>,
     /// LOG
     pub access_log: bool,
 }

@@ -12,6 +12,7 @@ use http::{Method, Response, Uri, Version};
 use super::access_log::{Kept, LogValues};
 use super::body::Progress;
 use super::connection::{Activity, Client};
+use super::snippets::Run;
 use super::worker::{LocalLive, Worker};
 use crate::policy::forwarded::Forwarded;
 use crate::policy::headers::X_REQUEST_ID;
@@ -76,6 +77,8 @@ pub struct Exchange {
     pub is_health: bool,
     /// Answered by the server before any location: nginx sends no HSTS then (contract §6 step 3).
     pub is_app_root: bool,
+    /// Where there are snippets.
+    pub snippet: Option<Box<Run>>,
     /// Requests of this connection so far, this one included.
     pub served: u32,
 }
@@ -120,6 +123,7 @@ impl Exchange {
             body_bytes: 0,
             is_health: false,
             is_app_root: false,
+            snippet: None,
             served: 0,
         })
     }
@@ -136,6 +140,11 @@ impl Exchange {
     /// Path and query as the client sent them.
     pub fn target(&self) -> &str {
         self.uri.path_and_query().map_or("/", |target| target.as_str())
+    }
+
+    /// The query, as directives have left it.
+    pub fn query(&self) -> Option<&str> {
+        self.snippet.as_ref().map_or_else(|| self.uri.query(), |run| run.query())
     }
 
     /// The client, as far as a proxy in front is believed.

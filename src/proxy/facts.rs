@@ -25,7 +25,7 @@ impl Values for Facts<'_> {
             Variable::Named(named) => self.named(*named, out),
             Variable::Header(name) => self.header(name, out),
             Variable::Cookie(name) => put(cookie(self.headers, name), out),
-            Variable::Argument(name) => put(argument(self.exchange.uri.query().unwrap_or_default(), name), out),
+            Variable::Argument(name) => put(argument(self.exchange.query().unwrap_or_default(), name), out),
             Variable::SentHeader(_) | Variable::UpstreamHeader(_) => false,
         }
     }
@@ -34,7 +34,7 @@ impl Values for Facts<'_> {
 impl Facts<'_> {
     fn named(&self, named: Named, out: &mut Vec<u8>) -> bool {
         let exchange = self.exchange;
-        let query = exchange.uri.query();
+        let query = exchange.query();
         match named {
             Named::Args => put(query.map(str::as_bytes), out),
             Named::IsArgs => put(Some(if query.is_some_and(|q| !q.is_empty()) { b"?" } else { b"" }), out),

@@ -19,6 +19,7 @@ use super::exchange::Exchange;
 use super::facts::Facts;
 use super::phases::Stopped;
 use super::respond::{self, Answer};
+use super::snippets;
 use super::timer::within;
 use super::upgrade::Upgrade;
 use super::upstream::Failure;
@@ -241,7 +242,9 @@ fn prepare(
         Some(target) => target.parse().ok()?,
         None => parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")),
     };
-    set_target(parts, policy, host, target)
+    set_target(parts, policy, host, target)?;
+    snippets::upstream(exchange, &mut parts.headers);
+    Some(())
 }
 
 fn set_target(
@@ -298,6 +301,7 @@ fn answer(
     }
     let granted = response.headers().get(header::UPGRADE).cloned();
     headers::to_client(response.headers_mut(), &plan.live.table().global.hide_headers);
+    snippets::hide(exchange, response.headers_mut());
     let tunnel = exchange.tunnel();
     if response.status() == StatusCode::SWITCHING_PROTOCOLS
         && let Some(upgrade) = plan.upgrade

@@ -18,6 +18,7 @@ mod listener;
 mod live;
 mod phases;
 mod respond;
+mod snippets;
 mod timer;
 mod tls;
 mod upgrade;

@@ -17,7 +17,7 @@ use super::head::{RequestedHost, check_framing, check_method, requested_host, se
 use super::respond::{self, Answer};
 use super::timer::within;
 use super::worker::{LocalLive, Worker};
-use super::{forward, upgrade};
+use super::{forward, snippets, upgrade};
 use crate::base::path;
 use crate::policy::RoutePolicy;
 use crate::policy::body::too_large;
@@ -28,7 +28,7 @@ use crate::policy::template::{Template, Values};
 use crate::policy::variable::Variable;
 use crate::table::{Found, Index, Target, VirtualHost};
 
-type Request = http::Request<Incoming>;
+pub type Request = http::Request<Incoming>;
 
 /// What a request that nobody forwarded leaves behind: the answer, and its body, unread.
 pub struct Stopped {
@@ -83,6 +83,7 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
     for cookie in exchange.set_cookies.drain(..) {
         answer.headers_mut().append(header::SET_COOKIE, cookie);
     }
+    snippets::answer(&mut exchange, &mut answer);
     let last = worker.handle.is_stopping() || served + 1 >= global.keep_alive_requests;
     if last && version < Version::HTTP_2 && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -114,7 +115,7 @@ async fn discard(worker: Rc<Worker>, mut body: Incoming) {
     let _ = within(&worker.timers, Duration::from_secs(30), reading).await;
 }
 
-async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request) -> Result<Answer, Stopped> {
+async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, request: Request) -> Result<Answer, Stopped> {
     // POST_READ
     if let Err(status) = check_method(request.method()).and_then(|()| check_framing(&request)) {
         return Err(Stopped::page(status, request));
@@ -126,15 +127,50 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     let Ok(normal) = path::normalise(request.uri().path()).map(std::borrow::Cow::into_owned) else {
         return Err(Stopped::page(StatusCode::BAD_REQUEST, request));
     };
-    exchange.path.clone_from(&normal);
+    exchange.path = normal;
     exchange.host.clone_from(&host.name);
     exchange.sent_host.clone_from(&host.value);
 
-    // FIND_CONFIG: server, its redirect of the root, location, body size, the slash of a directory
-    let table = live.table();
-    let Some(server) = table.virtual_host(&exchange.host) else {
+    // SERVER_REWRITE
+    let Some(server) = live.table().virtual_host(&exchange.host) else {
         return Err(Stopped::page(StatusCode::NOT_FOUND, request));
     };
+    if let Err(answer) = snippets::server(exchange, server, &request) {
+        return Err(Stopped::with(*answer, request));
+    }
+    located(exchange, live, Asks { host, server, round: 1 }, request).await
+}
+
+/// What stays the same while snippets send a request from location to location.
+struct Asks<'a> {
+    host: RequestedHost,
+    server: &'a VirtualHost,
+    round: u32,
+}
+
+/// Another location for the URI that a snippet made; too many of them end the request.
+async fn again(
+    exchange: &mut Exchange,
+    live: &Rc<LocalLive>,
+    mut asks: Asks<'_>,
+    request: Request,
+) -> Result<Answer, Stopped> {
+    asks.round += 1;
+    if asks.round > snippets::MAX_ROUNDS {
+        return Err(Stopped::page(StatusCode::INTERNAL_SERVER_ERROR, request));
+    }
+    Box::pin(located(exchange, live, asks, request)).await
+}
+
+async fn located(
+    exchange: &mut Exchange,
+    live: &Rc<LocalLive>,
+    asks: Asks<'_>,
+    mut request: Request,
+) -> Result<Answer, Stopped> {
+    // FIND_CONFIG: the server's redirect of the root, location, body size, the slash of a directory
+    let (table, Asks { host, server, .. }) = (live.table(), &asks);
+    let normal = exchange.path.clone();
     if let (Some(root), b"/") = (&server.app_root, normal.as_slice()) {
         let location = format!("{}://{}{root}", exchange.client.scheme(), host.sent);
         exchange.route = route_index(server.paths.find(&normal));
@@ -146,28 +182,40 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
         exchange.is_health = true;
         return Err(Stopped::with(respond::healthy(), request));
     }
+    match snippets::location(exchange, server, found, &request) {
+        Ok(false) => {}
+        Ok(true) => return again(exchange, live, asks, request).await,
+        Err(answer) => return Err(Stopped::with(*answer, request)),
+    }
     let (Found::Route(index) | Found::AddSlash(index)) = found else {
         return Err(Stopped::page(StatusCode::NOT_FOUND, request));
     };
     exchange.route = Some(index);
     let Some(route) = table.route(index) else { return Err(Stopped::page(StatusCode::NOT_FOUND, request)) };
     let policy = &*route.policy;
+    snippets::found(exchange, policy, &request);
     if too_large(policy.body_limit, request.body().size_hint().exact()) {
         return Err(Stopped::page(StatusCode::PAYLOAD_TOO_LARGE, request));
     }
     if let Found::AddSlash(_) = found {
-        let location = slash_location(exchange, policy, &host, &normal, request.uri().query());
+        let location = slash_location(exchange, policy, host, &normal, exchange.query());
         return Err(Stopped::with(respond::redirect(StatusCode::MOVED_PERMANENTLY, &location), request));
     }
 
-    // REWRITE: denied locations, rewrites to elsewhere, https, nobody there
+    // REWRITE: denied locations, snippets, rewrites to elsewhere, https, nobody there
     if policy.denied.is_some() {
         return Err(Stopped::page(StatusCode::SERVICE_UNAVAILABLE, request));
     }
-    let mut target = None;
+    match snippets::rewrite(exchange, policy, &mut request) {
+        Ok(false) => {}
+        Ok(true) => return again(exchange, live, asks, request).await,
+        Err(answer) => return Err(Stopped::with(*answer, request)),
+    }
+    let normal = if policy.snippet.is_some() { exchange.path.clone() } else { normal };
+    let mut target = snippets::target(exchange);
     let mut prefix = None;
     if let Some(rewrite) = &policy.rewrite {
-        let (rewritten, groups) = rewrite.apply(&normal, request.uri().query());
+        let (rewritten, groups) = rewrite.apply(&normal, exchange.query());
         prefix = policy.forwarded_prefix.as_ref().map(|template| fill(template, &groups));
         match rewritten {
             Rewritten::Uri(uri) => target = Some(uri),
@@ -194,6 +242,11 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
         let default = table.upstream(upstream).is_some_and(|u| u.is_default_backend);
         let status = if default { StatusCode::NOT_FOUND } else { StatusCode::SERVICE_UNAVAILABLE };
         return Err(Stopped::page(status, request));
+    }
+
+    // ACCESS
+    if !snippets::allows(exchange) {
+        return Err(Stopped::page(StatusCode::FORBIDDEN, request));
     }
 
     // CONTENT: a canary in place of the location's upstream, then an endpoint of it

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use crate::policy::RoutePolicy;
 use crate::policy::canary::Canary;
 use crate::policy::global::GlobalPolicy;
+use crate::policy::snippet::ServerSnippet;
 use crate::policy::upstream::UpstreamTls;
 
 pub use certificate::{Certificate, CertificateTable};
@@ -72,6 +73,8 @@ pub struct VirtualHost {
     pub app_root: Option<Arc<str>>,
     /// Answers the health path on the proxy's own ports (contract §8.3): the default server only.
     pub health_path: Option<Arc<str>>,
+    /// Snippets of the server level.
+    pub snippet: Option<Arc<ServerSnippet>>,
     pub paths: PathTable,
 }
 

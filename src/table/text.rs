@@ -89,6 +89,9 @@ fn virtual_host(out: &mut String, table: &RoutingTable, host: &VirtualHost) {
     if let Some(root) = &host.app_root {
         let _ = write!(out, " app-root={root}");
     }
+    if let Some(snippet) = &host.snippet {
+        let _ = write!(out, " snippet={:?}", snippet.own.source);
+    }
     if host.paths.is_regex() {
         out.push_str(" regex");
     }
@@ -153,6 +156,9 @@ fn policy(out: &mut String, policy: &RoutePolicy) {
     }
     if policy.relative_redirects {
         out.push_str(" relative-redirects");
+    }
+    if let Some(snippet) = &policy.snippet {
+        let _ = write!(out, " snippet={:?}", snippet.source);
     }
     if !policy.access_log {
         out.push_str(" access-log=off");

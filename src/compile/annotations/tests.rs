@@ -76,7 +76,7 @@ fn problems() {
         ("canary-by-cookie", "a;b", Some(Fallback), None),
         ("enable-cors", "true", Some(Ignored), Some(Ignored)),
         ("enable-cors", "False", None, None),
-        ("configuration-snippet", "return 403;", Some(Ignored), Some(Ignored)),
+        ("auth-snippet", "return 403;", Some(Ignored), Some(Ignored)),
         ("proxy-ssl-ciphers", "HIGH", Some(Ignored), Some(Ignored)),
         ("sslredirect", "true", Some(Unknown), Some(Unknown)),
     ];

@@ -4,7 +4,7 @@
 //! without `global-auth-url`, and refusing them would deny every path for nothing.
 
 use crate::compile::annotations::row::Support::{Full, Ignored, Partial, Refused};
-use crate::compile::annotations::row::{Risk, settings};
+use crate::compile::annotations::row::{Risk, Support, settings};
 use crate::compile::annotations::value::{
     BufferSize, CommaList, HttpVersion, NextUpstream, NginxTime, OnOff, RedirectCode, Seconds, Size,
 };
@@ -13,6 +13,7 @@ use crate::policy::logs::{ErrorLogLevel, LogTarget};
 use crate::policy::stream_log::StreamFormat;
 
 const LATER: &str = "not in this version yet";
+const SNIPPETS: Support = Partial("a list of directives, see docs/snippets.md; with another it is left out");
 const NGINX: &str = "there is no nginx here to tune";
 
 settings! {
@@ -448,13 +449,13 @@ settings! {
     }
     "Snippets" {
         /// nginx configuration for http.
-        "http-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
+        "http-snippet" { http_snippet: String } = "" SNIPPETS;
         /// nginx configuration for all locations.
-        "location-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
+        "location-snippet" { location_snippet: String } = "" SNIPPETS;
         /// nginx configuration at the top.
         "main-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
         /// nginx configuration for all servers.
-        "server-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
+        "server-snippet" { server_snippet: String } = "" SNIPPETS;
         /// nginx configuration for TCP and UDP.
         "stream-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
     }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::Input;
 use super::locations::Routes;
 use super::servers::{DEFAULT_SERVER, Server, Servers};
 use super::tls::Certificates;
+use super::{Input, snippets};
 use crate::base::diagnostic::{Reason, Severity};
 use crate::policy::rewrite::build_regex;
 use crate::table::{Aliases, HostTable, Index, VirtualHost};
@@ -18,10 +18,13 @@ pub struct Hosts {
 
 pub fn build(
     input: Input<'_>,
-    servers: Servers<'_>,
+    mut servers: Servers<'_>,
     certificates: &mut Certificates,
     routes: &mut Routes<'_>,
 ) -> Hosts {
+    for (host, server) in &mut servers {
+        server.snippet = routes.host_snippet(host, server);
+    }
     let position = |host: &str| servers.keys().position(|h| h == host);
     let default = position(DEFAULT_SERVER).and_then(|i| Index::try_from(i).ok()).unwrap_or(0);
     let mut table = HostTable::new(default);
@@ -40,6 +43,7 @@ pub fn build(
             aliases,
             app_root: app_root(server, routes),
             health_path: is_default.then(|| Arc::clone(&input.options.health_path)),
+            snippet: snippets::of_host(input, server),
             paths: routes.paths(host, server),
         });
     }

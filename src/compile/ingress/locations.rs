@@ -5,10 +5,11 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::servers::{Location, Server};
-use super::{Input, Owned, policy};
+use super::{Input, Owned, policy, snippets};
 use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::intern::{Indexed, Interner};
 use crate::compile::report::Report;
+use crate::compile::snippet::Level;
 use crate::policy::RoutePolicy;
 use crate::policy::upstream::UpstreamTls;
 use crate::table::path::{LiteralPaths, RegexPaths};
@@ -56,6 +57,11 @@ impl<'a> Routes<'a> {
             upstream_tls: Indexed::default(),
             list: Vec::new(),
         }
+    }
+
+    /// The server level of a host's snippets.
+    pub fn host_snippet(&mut self, name: &str, server: &Server<'_>) -> Option<Level> {
+        snippets::host_level(self.input, name, server, self.owned, self.report)
     }
 
     pub fn owned(&self, index: usize) -> Option<&'a Owned> {
@@ -169,6 +175,7 @@ impl<'a> Routes<'a> {
         let owner = self.owner(location);
         let mut resolved = policy::resolve(self.input, location, path, owner, self.report);
         resolved.denied = resolved.denied.or_else(|| host.server.denied.clone());
+        snippets::apply(&mut resolved, self.input, owner, host.server);
         let tls = resolved.upstream.tls.take().map(|tls| self.upstream_tls.index(tls));
         let item = owner.map(|o| &o.key);
         let labels = RouteLabels {

@@ -9,6 +9,7 @@ mod hosts;
 mod locations;
 mod policy;
 mod servers;
+mod snippets;
 mod tls;
 mod upstreams;
 

@@ -66,6 +66,7 @@ pub fn resolve(
             response_head_limit: a.proxy_buffer_size.map_or(settings.response_head_limit, |size| size.clamped()),
             tls: tls.or_else(|| plain_tls(protocol)).map(Arc::new),
         },
+        snippet: None,
         access_log: a.enable_access_log.unwrap_or(true),
         denied,
     }

@@ -96,7 +96,7 @@ impl Known {
         if self.is_strict(options) {
             verdict.refusals.extend(unfit_paths(&candidate));
         }
-        if !Permissions::of(&self.snapshot, options).snippets {
+        if !Permissions::of(&self.snapshot, options).allows_snippets {
             verdict.refusals.extend(snippets(&candidate));
         }
         let mut memo = Memo::default();

@@ -76,7 +76,7 @@ impl Values for LogValues<'_> {
 
 impl LogValues<'_> {
     /// What is known once the request is over; `None` for what was known before.
-    fn named(&self, named: Named, out: &mut Vec<u8>) -> Option<bool> {
+    pub fn named(&self, named: Named, out: &mut Vec<u8>) -> Option<bool> {
         let exchange = self.0;
         // Writing to a Vec cannot fail.
         let is_there = match named {

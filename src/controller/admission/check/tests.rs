@@ -95,7 +95,7 @@ fn verdicts() {
                 "web",
             ),
             "its risk is Critical",
-            "not in this version",
+            "does not allow snippets: ignored",
         ),
         // Class B: its paths answer 503, and it may be written.
         (
