@@ -1,7 +1,12 @@
 //! A real Prometheus scrapes the proxy and evaluates what dashboards, alerts and rollout tools ask (metrics contract §5).
 //! Without one the test says so loudly and passes; with `CI=true` it fails.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test's helpers may end it, too")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test's helpers may end it, too, and JSON that lacks a key is null"
+)]
 
 mod kit;
 #[path = "prometheus/queries.rs"]

@@ -30,15 +30,15 @@ use tokio::sync::watch;
 use world::World;
 
 use crate::admin::Inspect;
-use crate::base::diagnostic::Diagnostic;
-use crate::compile::endpoints::{Endpoints, Source};
+use crate::base::diagnostic::{Diagnostic, Reason};
+use crate::compile::endpoints::{Endpoints, Owner, Source};
 use crate::compile::{self, Compiled, Memo, Options};
 use crate::proxy::{Handle, Live};
 use crate::snapshot::{ObjectKey, Snapshot};
 use crate::source::{Change, Update};
 use crate::table::{RoutingTable, UpstreamKey};
 use crate::telemetry::Telemetry;
-use crate::telemetry::controller::CertificateLabels;
+use crate::telemetry::controller::{CertificateLabels, Orphan, Orphans};
 
 /// What the health port shows.
 #[derive(Debug)]
@@ -111,7 +111,7 @@ pub struct Controller {
     telemetry: Arc<Telemetry>,
     status: Arc<Status>,
     /// Of the table in force: how its endpoints are found, what objects and what endpoints have wrong.
-    sources: BTreeMap<UpstreamKey, Source>,
+    sources: Arc<BTreeMap<UpstreamKey, Source>>,
     diagnostics: Vec<Diagnostic>,
     problems: BTreeMap<UpstreamKey, Diagnostic>,
     log_level: log_level::LogLevels,
@@ -130,7 +130,7 @@ impl Controller {
             handle,
             telemetry,
             status,
-            sources: BTreeMap::new(),
+            sources: Arc::default(),
             diagnostics: Vec::new(),
             problems: BTreeMap::new(),
             log_level: log_level::LogLevels::default(),
@@ -180,7 +180,7 @@ impl Controller {
         self.dns.follow(&sets);
         self.log_level.follow(live.table.global.error_log);
         self.status.compiled.store(true, Ordering::Relaxed);
-        (self.sources, self.diagnostics, self.problems) = (sources, diagnostics, problems);
+        (self.sources, self.diagnostics, self.problems) = (Arc::new(sources), diagnostics, problems);
         let metrics = &self.telemetry.controller;
         metrics.config_applied(hash(&live.table), began.elapsed(), SystemTime::now());
         metrics.set_files_broken(update.broken_files);
@@ -223,6 +223,8 @@ impl Controller {
         let all: Vec<Diagnostic> = all.into_iter().collect();
         self.telemetry.controller.set_diagnostics(&all);
         self.told.tell(&all);
+        let reasons = self.problems.iter().map(|(key, problem)| (key.clone(), problem.reason)).collect();
+        self.telemetry.controller.set_orphans(orphans(Arc::clone(&self.sources), reasons));
         *self.status.diagnostics.write().unwrap_or_else(PoisonError::into_inner) = all.into();
     }
 
@@ -238,6 +240,26 @@ impl Controller {
             }
         });
     }
+}
+
+/// Which Ingresses have backends without a Service or an endpoint: of each upstream, the first Ingress that names it,
+/// as ingress-nginx has it. One whose Service is missing says nothing of endpoints.
+fn orphans(sources: Arc<BTreeMap<UpstreamKey, Source>>, problems: BTreeMap<UpstreamKey, Reason>) -> Orphans {
+    Arc::new(move || {
+        let named = sources.iter().filter_map(|(key, source)| match &source.owner {
+            Some(Owner::Ingress(ingress) | Owner::Canary(ingress)) => Some((key, &ingress.metadata)),
+            Some(Owner::Stream(..)) | None => None,
+        });
+        named
+            .flat_map(|(key, meta)| {
+                let problem = problems.get(key);
+                let of = |orphan, holds| (Arc::clone(&meta.namespace), Arc::clone(&meta.name), orphan, holds);
+                let missing = problem == Some(&Reason::MissingReference);
+                let endpoints = (!missing).then(|| of(Orphan::NoEndpoint, problem == Some(&Reason::NoEndpoints)));
+                std::iter::once(of(Orphan::NoService, missing)).chain(endpoints)
+            })
+            .collect()
+    })
 }
 
 /// The upstreams of a Service: keys are in the order of namespace and Service.

@@ -46,6 +46,8 @@ pub struct Keep {
     pub sent: Vec<HeaderName>,
     /// Bytes to and from the upstream.
     pub upstream_bytes: bool,
+    /// The path as rewrites have left it, which nothing else asks for.
+    pub path: bool,
 }
 
 /// How a request becomes a line.
@@ -172,6 +174,7 @@ impl Keep {
                 Variable::Named(Named::RemoteUser) => add(&mut keep.request, header::AUTHORIZATION),
                 Variable::Named(Named::ProxyAddXForwardedFor) => add(&mut keep.request, X_FORWARDED_FOR),
                 Variable::Named(Named::UpstreamBytesSent | Named::UpstreamBytesReceived) => keep.upstream_bytes = true,
+                Variable::Named(Named::Uri) => keep.path = true,
                 Variable::Named(_) | Variable::Argument(_) => {}
             }
         }

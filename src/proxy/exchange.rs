@@ -14,6 +14,7 @@ use super::body::Progress;
 use super::connection::{Activity, Client};
 use super::snippets::Run;
 use super::worker::{LocalLive, Worker};
+use crate::base::path;
 use crate::policy::forwarded::Forwarded;
 use crate::policy::headers::X_REQUEST_ID;
 use crate::table::{Index, Target};
@@ -64,7 +65,7 @@ pub struct Exchange {
     pub progress: Option<Rc<Progress>>,
     /// Where the exchange goes when its connection becomes a tunnel: it ends with that.
     tunnel: Option<Tunnel>,
-    /// The normal form of the path.
+    /// The normal form of the path; where it is asked for, as rewrites have left it.
     pub path: Vec<u8>,
     /// The location, once it is found.
     pub route: Option<Index>,
@@ -145,6 +146,17 @@ impl Exchange {
     /// The query, as directives have left it.
     pub fn query(&self) -> Option<&str> {
         self.snippet.as_ref().map_or_else(|| self.uri.query(), |run| run.query())
+    }
+
+    /// Notes the path that a rewrite made, for nginx's `$uri`. One that has no normal form is the client's.
+    pub fn rewritten(&mut self, uri: &str) {
+        let path = uri.split_once('?').map_or(uri, |(path, _)| path);
+        if let Ok(path) = path::normalise(path) {
+            self.path = path.into_owned();
+            if let Some(run) = &mut self.snippet {
+                run.set_path(&self.path);
+            }
+        }
     }
 
     /// The client, as far as a proxy in front is believed.

@@ -218,7 +218,12 @@ async fn located(
         let (rewritten, groups) = rewrite.apply(&normal, exchange.query());
         prefix = policy.forwarded_prefix.as_ref().map(|template| fill(template, &groups));
         match rewritten {
-            Rewritten::Uri(uri) => target = Some(uri),
+            Rewritten::Uri(uri) => {
+                if table.global.access_log.format.keep.path || policy.snippet.is_some() {
+                    exchange.rewritten(&uri);
+                }
+                target = Some(uri);
+            }
             Rewritten::Redirect(location) => {
                 return Err(Stopped::with(respond::redirect(StatusCode::FOUND, &location), request));
             }

@@ -39,6 +39,11 @@ pub struct Run {
 }
 
 impl Run {
+    /// A rewrite-target comes after all directives; what they say of answers sees it.
+    pub fn set_path(&mut self, path: &[u8]) {
+        path.clone_into(&mut self.place.path);
+    }
+
     pub fn query(&self) -> Option<&str> {
         self.place.query.as_deref()
     }

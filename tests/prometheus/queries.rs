@@ -33,6 +33,8 @@ pub const QUERIES: &[&str] = &[
     r#"(avg by (host) (nginx_ingress_controller_ssl_expire_time_seconds{host!="_"}) - time()) > 0"#,
     r#"100 * (sum(nginx_ingress_controller_requests{status=~"5.+"}) / sum(nginx_ingress_controller_requests)) > 1"#,
     r#"100 * (sum(nginx_ingress_controller_requests{status=~"4.+"}) / sum(nginx_ingress_controller_requests)) > 1"#,
+    r#"nginx_ingress_controller_orphan_ingress{type="no-service",ingress="gone"} == 1"#,
+    r#"nginx_ingress_controller_orphan_ingress{type="no-endpoint",ingress="web"} == 0"#,
     // Flagger's request-success-rate; KEDA and Argo Rollouts, by either spelling of the namespace
     r#"sum(rate(nginx_ingress_controller_requests{job="honor",namespace="default",ingress="web",canary!="",status!~"5.*"}[1m])) / sum(rate(nginx_ingress_controller_requests{job="honor",namespace="default",ingress="web",canary!=""}[1m])) * 100"#,
     r#"sum(rate(nginx_ingress_controller_requests{exported_namespace="default",ingress="web"}[2m]))"#,
@@ -80,6 +82,7 @@ pub const FAMILIES: &[(&str, &str)] = &[
     ("config_last_reload_successful_timestamp_seconds", of!()),
     ("success", of!()),
     ("errors", of!()),
+    ("orphan_ingress", of!("ingress namespace type")),
     ("build_info", of!("build release repository")),
     ("ssl_expire_time_seconds", "class host identifier namespace secret_name"),
     (

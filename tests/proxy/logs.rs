@@ -72,6 +72,18 @@ fn formats_with_what_a_request_has() {
 }
 
 #[test]
+fn the_path_is_the_rewritten_one() {
+    let upstream = Upstream::start("one");
+    let manifests = Manifests::new();
+    let ingress = Ingress::new("web").rule_of("ImplementationSpecific", "a.test", "/shop/(.*)", "one");
+    manifests.upstream(&upstream).ingress(&ingress.nginx("rewrite-target", "/new/$1"));
+    manifests.config_map("ingress-nginx", "controller", &[("log-format-upstream", "$req_id $uri $request_uri")]);
+    let proxy = Proxy::start(&manifests, FLAG);
+    proxy.get_with("a.test", "/shop/a%20b?x=1", &["X-Request-ID: id-r"]);
+    assert_eq!(proxy.wait_for_stdout("id-r").expect("a log line"), "id-r /new/a b /shop/a%20b?x=1");
+}
+
+#[test]
 fn a_format_changes_while_it_is_used() {
     let (_upstream, manifests, proxy) = start(&[("log-format-upstream", "first $req_id")]);
     let say = |id: &str| {

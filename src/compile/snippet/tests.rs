@@ -1,6 +1,8 @@
 //! Which snippets are taken, and what is said of the others.
 
 use super::*;
+use crate::policy::snippet::tests::Given;
+use crate::policy::snippet::{Place, State, run};
 
 #[test]
 fn what_is_refused_is_named() {
@@ -72,12 +74,29 @@ fn levels_merge_as_nginx_merges_them() {
     assert!(location(&[], &Level::default()).is_none());
 }
 
+/// Runs a snippet on some request; its values stay small.
+fn run_it(level: &Level) {
+    let values = Given(vec![("host", "a.test"), ("uri", "/a/b"), ("args", "x=1")]);
+    let mut state = State::default();
+    let mut place = Place { path: b"/a/b".to_vec(), query: Some("x=1".to_owned()) };
+    run(&level.steps, &values, &mut state, &mut place);
+    assert!(place.path.first() == Some(&b'/') && place.path.len() <= 8192, "{place:?}");
+}
+
+#[test]
+fn values_that_double_stay_small() {
+    let text = format!("set $a xxxxxxxx; {}rewrite ^ /$a$a last;", "set $a $a$a$a$a; ".repeat(200));
+    run_it(&read(&text, Context::Location).unwrap());
+}
+
 proptest::proptest! {
     /// Whatever the text, reading it ends, and without a panic.
     #[test]
     fn any_text_is_read_or_refused(text in "[a-z$_/ ;{}()\"'\\\\~*=0-9.:\\n-]{0,200}") {
         for context in [Context::Http, Context::Server, Context::Location] {
-            let _ = read(&text, context);
+            if let Ok(level) = read(&text, context) {
+                run_it(&level);
+            }
         }
     }
 }

@@ -123,7 +123,7 @@ fn what_is_kept() {
     let keep = |format| LogFormat::parse(format, Escape::Default).unwrap().keep;
     let default = keep(DEFAULT);
     assert_eq!((default.referer, default.user_agent, default.request.len()), (true, true, 1));
-    assert_eq!(keep("$uri $arg_a $status $http_host"), Keep::default());
+    assert_eq!(keep("$uri $arg_a $status $http_host"), Keep { path: true, ..Keep::default() });
     let all =
         keep("$cookie_a $cookie_b $http_x_a $sent_http_etag $upstream_http_etag $content_type $upstream_bytes_sent");
     let names = |list: &[HeaderName]| list.iter().map(HeaderName::as_str).collect::<Vec<_>>().join(" ");
