@@ -2,11 +2,15 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use portcullis::cli::{self, Command, Input};
 use portcullis::config::{Loaded, LogFormat};
+use portcullis::controller::log_level::{LogLevels, SetLevel};
 use portcullis::controller::{run, settings, validate, wait_shutdown};
+use portcullis::policy::logs::ErrorLogLevel;
 use portcullis::{demo, source};
+use tracing_subscriber::EnvFilter;
 
 /// Memory goes back to the system after a burst of connections, which the system's allocator does not do.
 #[global_allocator]
@@ -36,20 +40,21 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(loaded) if loaded.print_config => say(&loaded.effective()),
         Command::Demo(loaded) if loaded.print_config => say(&loaded.effective()),
         Command::Run(loaded) => {
-            start_log(&loaded);
+            let log_level = start_log(&loaded);
             let settings = match loaded.config.manifests.clone() {
                 Some(manifests) => settings::for_directory(&loaded.config, manifests),
                 None => settings::for_cluster(&loaded.config),
             };
-            run::run(settings, |_| {})?;
+            run::run(run::Settings { log_level, ..settings }, |_| {})?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Demo(loaded) => {
-            start_log(&loaded);
+            let log_level = start_log(&loaded);
             demo::start_backends()?;
             let manifests = demo::manifests()?;
             let shown = manifests.clone();
-            run::run(settings::for_directory(&loaded.config, manifests), |addresses| {
+            let settings = run::Settings { log_level, ..settings::for_directory(&loaded.config, manifests) };
+            run::run(settings, |addresses| {
                 let _ = writeln!(std::io::stderr(), "{}", demo::invitation(addresses, &shown));
             })?;
             Ok(ExitCode::SUCCESS)
@@ -71,21 +76,36 @@ fn say(text: &str) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The log goes to standard error: standard output is the access log's.
-fn start_log(loaded: &Loaded) {
-    let level = loaded.config.effective_log_level();
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        // What the client library has to say of single requests is said by who made them.
-        .unwrap_or_else(|_| {
-            tracing_subscriber::EnvFilter::new(format!("{level},kube_client=off", level = level.as_str()))
-        });
+/// The log goes to standard error: standard output is the access log's. The level can be changed by the ConfigMap's
+/// `error-log-level` unless the environment or `--log-level` set it.
+fn start_log(loaded: &Loaded) -> LogLevels {
+    // What the client library has to say of single requests is said by who made them.
+    let filter = |level: &str| EnvFilter::new(format!("{level},kube_client=off"));
+    let level = loaded.config.effective_log_level().as_str();
+    let environment = EnvFilter::try_from_default_env();
+    let is_fixed = environment.is_ok() || loaded.config.log_level.is_some();
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal);
-    match loaded.config.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(environment.unwrap_or_else(|_| filter(level)))
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal);
+    // A handle that fails belongs to a log that has ended.
+    let set: Arc<SetLevel> = match loaded.config.log_format {
+        LogFormat::Text => {
+            let log = log.with_filter_reloading();
+            let handle = log.reload_handle();
+            log.init();
+            Arc::new(move |wanted| drop(handle.reload(filter(wanted.map_or(level, ErrorLogLevel::as_str)))))
+        }
+        LogFormat::Json => {
+            let log = log.json().with_filter_reloading();
+            let handle = log.reload_handle();
+            log.init();
+            Arc::new(move |wanted| drop(handle.reload(filter(wanted.map_or(level, ErrorLogLevel::as_str)))))
+        }
+    };
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    if is_fixed { LogLevels::default() } else { LogLevels::new(set) }
 }

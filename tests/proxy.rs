@@ -30,12 +30,16 @@ mod external_auth;
 mod faults;
 #[path = "proxy/identity.rs"]
 mod identity;
+#[path = "proxy/logs.rs"]
+mod logs;
 #[path = "proxy/mirror.rs"]
 mod mirror;
 #[path = "proxy/observe.rs"]
 mod observe;
 #[path = "proxy/passthrough.rs"]
 mod passthrough;
+#[path = "proxy/permissions.rs"]
+mod permissions;
 #[path = "proxy/policies.rs"]
 mod policies;
 #[path = "proxy/protocols.rs"]
@@ -44,6 +48,8 @@ mod protocols;
 mod retries;
 #[path = "proxy/settings.rs"]
 mod settings;
+#[path = "proxy/snippets.rs"]
+mod snippets;
 #[path = "proxy/streams.rs"]
 mod streams;
 #[path = "proxy/strictness.rs"]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::annotations::{AnnotationProblem, Annotations, ParseOptions};
 use super::certificate;
 use super::login::{self, UsersOf, UsersResult};
+use super::permissions::{Permissions, Snippets};
 use crate::policy::client_certificate::verify::Authorities;
 use crate::snapshot::{Ingress, ObjectKey, Secret};
 use crate::table::Certificate;
@@ -15,6 +16,8 @@ use crate::table::Certificate;
 pub struct Parsed {
     pub annotations: Annotations,
     pub problems: Vec<AnnotationProblem>,
+    /// `configuration-snippet` and `server-snippet`, where they are permitted.
+    pub snippets: Option<Box<Snippets>>,
 }
 
 /// What was read of one version of an object, and whether it was asked for since the last [`Memo::forget_unused`].
@@ -33,6 +36,7 @@ type AuthoritiesResult = Result<Arc<Authorities>, String>;
 
 #[derive(Debug, Default)]
 pub struct Memo {
+    permissions: Permissions,
     annotations: Map<Ingress, Arc<Parsed>>,
     certificates: Map<Secret, CertificateResult>,
     authorities: Map<Secret, AuthoritiesResult>,
@@ -40,10 +44,21 @@ pub struct Memo {
 }
 
 impl Memo {
+    /// What Ingresses may do from now on; what was read under other rules is forgotten.
+    pub fn permit(&mut self, permissions: Permissions) {
+        if self.permissions != permissions {
+            self.permissions = permissions;
+            self.annotations.clear();
+        }
+    }
+
     pub fn annotations(&mut self, key: &ObjectKey, ingress: &Arc<Ingress>, options: &ParseOptions) -> Arc<Parsed> {
+        let permissions = &self.permissions;
         recall(&mut self.annotations, key, ingress, || {
-            let (annotations, problems) = Annotations::parse(&ingress.metadata.annotations, options);
-            Arc::new(Parsed { annotations, problems })
+            let (annotations, mut problems) = Annotations::parse(&ingress.metadata.annotations, options);
+            problems.extend(permissions.problems(ingress, options));
+            let snippets = permissions.snippets(&annotations, options, &mut problems);
+            Arc::new(Parsed { annotations, problems, snippets })
         })
     }
 

@@ -14,9 +14,11 @@ mod listening;
 mod login;
 mod memo;
 pub mod options;
+pub mod permissions;
 pub mod refs;
 mod report;
 mod settings;
+pub mod snippet;
 mod streams;
 
 use std::collections::BTreeMap;
@@ -55,6 +57,7 @@ impl Compiled {
 /// Compiles everything. Equal input gives equal output, whatever `memo` remembers.
 pub fn compile(snapshot: &Snapshot, options: &Options, memo: &mut Memo) -> Compiled {
     let mut report = report::Report::default();
+    memo.permit(permissions::Permissions::of(snapshot, options));
     let settings = settings::resolve(snapshot, options, &mut report);
     let mut compiled = ingress::compile(ingress::Input { snapshot, options, settings: &settings }, memo, &mut report);
     streams::compile(snapshot, options, &mut compiled, &mut report);

@@ -24,6 +24,8 @@ pub struct Options {
     pub disable_catch_all: bool,
     pub external_names: ExternalNames,
     pub annotations: ParseOptions,
+    /// `--deep-inspect`: Ingresses whose hosts and paths look like nginx configuration are not accepted.
+    pub deep_inspect: bool,
     pub config_map: Option<ObjectKey>,
     /// `--tcp-services-configmap`, `--udp-services-configmap` (contract §18).
     pub tcp_services: Option<ObjectKey>,
@@ -51,6 +53,7 @@ impl Default for Options {
             disable_catch_all: false,
             external_names: ExternalNames::default(),
             annotations: ParseOptions::default(),
+            deep_inspect: true,
             config_map: None,
             tcp_services: None,
             udp_services: None,

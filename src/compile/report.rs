@@ -62,6 +62,7 @@ pub fn about(
 /// How a problem with one annotation is told.
 pub fn annotation(ingress: &Ingress, problem: &AnnotationProblem) -> Diagnostic {
     let (severity, reason) = match problem.effect {
+        Effect::Reject if problem.key.starts_with("spec.") => (Severity::Error, Reason::InvalidRule),
         Effect::Reject | Effect::Deny => (Severity::Error, Reason::AnnotationParsingFailed),
         Effect::Default => (Severity::Warning, Reason::AnnotationParsingFailed),
         Effect::Ignored | Effect::Unknown => (Severity::Warning, Reason::UnsupportedAnnotation),

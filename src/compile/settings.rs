@@ -4,7 +4,9 @@ mod access;
 mod balance;
 pub mod headers;
 mod identity;
+mod logs;
 pub mod questions;
+mod snippets;
 pub mod tls;
 
 use std::collections::BTreeMap;
@@ -21,7 +23,7 @@ use super::configmap::ConfigMapSettings;
 use super::report::Report;
 use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::ingress::is_ours;
-use crate::policy::global::{AccessLogPolicy, GlobalPolicy, UpstreamKeepAlive, UrlPattern};
+use crate::policy::global::{GlobalPolicy, UpstreamKeepAlive, UrlPattern};
 use crate::policy::retry::{Conditions, RetryPolicy};
 use crate::policy::stream::StreamPolicy;
 use crate::policy::upstream::Timeouts;
@@ -55,6 +57,7 @@ pub struct Settings {
     /// Who is asked about requests.
     pub questions: QuestionSettings,
     pub proxy_ssl_location_only: bool,
+    pub snippets: Option<Box<snippets::Snippets>>,
     /// Why every location answers 503: an access setting of the ConfigMap that cannot be acted on.
     pub denied: Option<Arc<str>>,
 }
@@ -84,6 +87,7 @@ impl Default for Settings {
             access: AccessSettings::default(),
             questions: QuestionSettings::default(),
             proxy_ssl_location_only: false,
+            snippets: None,
             denied: None,
         }
     }
@@ -207,7 +211,7 @@ fn read(map: &ConfigMap, snapshot: &Snapshot, report: &mut Report) -> Settings {
     let (raw, problems) = ConfigMapSettings::parse(&map.data);
     let key = map.metadata.key();
     let denial = problems.iter().find(|problem| problem.effect == Effect::Deny);
-    let denied = denial.map(|problem| Arc::from(format!("ConfigMap {key}: {}: {}", problem.key, problem.message)));
+    let mut denied = denial.map(|problem| Arc::from(format!("ConfigMap {key}: {}: {}", problem.key, problem.message)));
     for problem in problems {
         let severity = if problem.effect == Effect::Deny { Severity::Error } else { Severity::Warning };
         let reason = Reason::ConfigMapParsingFailed;
@@ -223,7 +227,15 @@ fn read(map: &ConfigMap, snapshot: &Snapshot, report: &mut Report) -> Settings {
         let reason = Reason::ConfigMapParsingFailed;
         report.object(Severity::Warning, reason, "ConfigMap", &map.metadata, Some(key.to_owned()), message);
     }
-    let mut settings = Settings { denied, ..from_raw(&raw) };
+    let (snippets, unusable) = snippets::resolve(&raw);
+    for snippets::Unusable { key, message, denies } in unusable {
+        let severity = if denies { Severity::Error } else { Severity::Warning };
+        denied =
+            denied.or_else(|| denies.then(|| Arc::from(format!("ConfigMap {}: {key}: {message}", map.metadata.key()))));
+        let key = Some(key.to_owned());
+        report.object(severity, Reason::ConfigMapParsingFailed, "ConfigMap", &map.metadata, key, message);
+    }
+    let mut settings = Settings { denied, snippets, ..from_raw(&raw) };
     headers::refer(&mut settings.global, &raw, map, snapshot, report);
     settings
 }
@@ -268,6 +280,7 @@ fn from_raw(raw: &ConfigMapSettings) -> Settings {
         access: AccessSettings::of(raw),
         questions: QuestionSettings::from_raw(raw),
         proxy_ssl_location_only: raw.proxy_ssl_location_only.unwrap_or(false),
+        snippets: None,
         denied: None,
     }
 }
@@ -275,7 +288,6 @@ fn from_raw(raw: &ConfigMapSettings) -> Settings {
 fn global(raw: &ConfigMapSettings) -> GlobalPolicy {
     let default = GlobalPolicy::default();
     let keep_alive = default.upstream_keep_alive;
-    let log = default.access_log;
     GlobalPolicy {
         hsts: raw.hsts.unwrap_or(true).then(|| hsts(raw)).flatten(),
         https_redirect_code: raw
@@ -300,15 +312,8 @@ fn global(raw: &ConfigMapSettings) -> GlobalPolicy {
             requests: raw.upstream_keepalive_requests.unwrap_or(keep_alive.requests),
             lifetime: raw.upstream_keepalive_time.map_or(keep_alive.lifetime, |t| t.0),
         },
-        access_log: AccessLogPolicy {
-            off: raw.disable_access_log.unwrap_or(log.off),
-            json: raw.log_format_escape_json.unwrap_or(log.json),
-            default_backend: raw.enable_access_log_for_default_backend.unwrap_or(log.default_backend),
-            skip_urls: raw
-                .skip_access_log_urls
-                .as_ref()
-                .map_or(log.skip_urls, |list| list.0.iter().filter_map(|url| UrlPattern::parse(url).ok()).collect()),
-        },
+        access_log: logs::http(raw),
+        error_log: raw.error_log_level,
         streams: streams(raw),
         trust: identity::trust(raw),
         head: identity::head(raw),
@@ -330,6 +335,7 @@ fn streams(raw: &ConfigMapSettings) -> StreamPolicy {
         within: raw.proxy_stream_next_upstream_timeout.map_or(default.within, |t| t.0),
         responses: raw.proxy_stream_responses.unwrap_or(default.responses),
         access_log: !off,
+        log_target: logs::stream_target(raw),
         log_format: raw.log_format_stream.clone().unwrap_or(default.log_format),
     }
 }

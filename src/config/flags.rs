@@ -53,7 +53,7 @@ flags! {
         /// Refuses Ingresses whose annotations have values that are not allowed.
         "enable-annotation-validation" enable_annotation_validation: Bool = "true" Full;
         /// Refuses hosts and paths that look like nginx configuration.
-        "deep-inspect": Bool = "true" Ignored("no text of an Ingress becomes configuration here");
+        "deep-inspect" deep_inspect: Bool = "true" Full;
         /// ConfigMap of TCP ports and the Services behind them.
         "tcp-services-configmap" tcp_services_configmap: MaybeNamespacedName = "" Full;
         /// ConfigMap of UDP ports and the Services behind them.

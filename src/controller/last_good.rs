@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::base::diagnostic::Diagnostic;
 use crate::compile::ingress::is_owned;
+use crate::compile::permissions::Permissions;
 use crate::compile::{Memo, Options, admit};
 use crate::snapshot::{Ingress, ObjectKey, Secret, Snapshot};
 
@@ -24,6 +25,7 @@ impl LastGood {
         memo: &mut Memo,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Arc<Snapshot> {
+        memo.permit(Permissions::of(snapshot, options));
         let mut admitted = Arc::clone(snapshot);
         // One that went to another class is gone (contract §1.5), however it comes back.
         let ours = snapshot.ingresses.iter().filter(|(_, ingress)| is_owned(ingress, snapshot, options));

@@ -9,6 +9,7 @@ mod dns;
 mod events;
 mod last_good;
 mod leader;
+pub mod log_level;
 mod pace;
 pub mod run;
 pub mod settings;
@@ -29,15 +30,15 @@ use tokio::sync::watch;
 use world::World;
 
 use crate::admin::Inspect;
-use crate::base::diagnostic::Diagnostic;
-use crate::compile::endpoints::{Endpoints, Source};
+use crate::base::diagnostic::{Diagnostic, Reason};
+use crate::compile::endpoints::{Endpoints, Owner, Source};
 use crate::compile::{self, Compiled, Memo, Options};
 use crate::proxy::{Handle, Live};
 use crate::snapshot::{ObjectKey, Snapshot};
 use crate::source::{Change, Update};
 use crate::table::{RoutingTable, UpstreamKey};
 use crate::telemetry::Telemetry;
-use crate::telemetry::controller::CertificateLabels;
+use crate::telemetry::controller::{CertificateLabels, Orphan, Orphans};
 
 /// What the health port shows.
 #[derive(Debug)]
@@ -110,9 +111,10 @@ pub struct Controller {
     telemetry: Arc<Telemetry>,
     status: Arc<Status>,
     /// Of the table in force: how its endpoints are found, what objects and what endpoints have wrong.
-    sources: BTreeMap<UpstreamKey, Source>,
+    sources: Arc<BTreeMap<UpstreamKey, Source>>,
     diagnostics: Vec<Diagnostic>,
     problems: BTreeMap<UpstreamKey, Diagnostic>,
+    log_level: log_level::LogLevels,
     /// Who else wants to know, in a cluster.
     world: Option<watch::Sender<World>>,
 }
@@ -128,11 +130,17 @@ impl Controller {
             handle,
             telemetry,
             status,
-            sources: BTreeMap::new(),
+            sources: Arc::default(),
             diagnostics: Vec::new(),
             problems: BTreeMap::new(),
+            log_level: log_level::LogLevels::default(),
             world: None,
         }
+    }
+
+    /// Has the log say what tables want of it.
+    pub fn set_log_levels(&mut self, levels: log_level::LogLevels) {
+        self.log_level = levels;
     }
 
     /// Tells what is in force from now on.
@@ -170,8 +178,9 @@ impl Controller {
         let live = self.handle.install(table, &sets);
         let installed = began.elapsed();
         self.dns.follow(&sets);
+        self.log_level.follow(live.table.global.error_log);
         self.status.compiled.store(true, Ordering::Relaxed);
-        (self.sources, self.diagnostics, self.problems) = (sources, diagnostics, problems);
+        (self.sources, self.diagnostics, self.problems) = (Arc::new(sources), diagnostics, problems);
         let metrics = &self.telemetry.controller;
         metrics.config_applied(hash(&live.table), began.elapsed(), SystemTime::now());
         metrics.set_files_broken(update.broken_files);
@@ -214,6 +223,8 @@ impl Controller {
         let all: Vec<Diagnostic> = all.into_iter().collect();
         self.telemetry.controller.set_diagnostics(&all);
         self.told.tell(&all);
+        let reasons = self.problems.iter().map(|(key, problem)| (key.clone(), problem.reason)).collect();
+        self.telemetry.controller.set_orphans(orphans(Arc::clone(&self.sources), reasons));
         *self.status.diagnostics.write().unwrap_or_else(PoisonError::into_inner) = all.into();
     }
 
@@ -229,6 +240,26 @@ impl Controller {
             }
         });
     }
+}
+
+/// Which Ingresses have backends without a Service or an endpoint: of each upstream, the first Ingress that names it,
+/// as ingress-nginx has it. One whose Service is missing says nothing of endpoints.
+fn orphans(sources: Arc<BTreeMap<UpstreamKey, Source>>, problems: BTreeMap<UpstreamKey, Reason>) -> Orphans {
+    Arc::new(move || {
+        let named = sources.iter().filter_map(|(key, source)| match &source.owner {
+            Some(Owner::Ingress(ingress) | Owner::Canary(ingress)) => Some((key, &ingress.metadata)),
+            Some(Owner::StandIn(_) | Owner::Url(..) | Owner::Stream(..)) | None => None,
+        });
+        named
+            .flat_map(|(key, meta)| {
+                let problem = problems.get(key);
+                let of = |orphan, holds| (Arc::clone(&meta.namespace), Arc::clone(&meta.name), orphan, holds);
+                let missing = problem == Some(&Reason::MissingReference);
+                let endpoints = (!missing).then(|| of(Orphan::NoEndpoint, problem == Some(&Reason::NoEndpoints)));
+                std::iter::once(of(Orphan::NoService, missing)).chain(endpoints)
+            })
+            .collect()
+    })
 }
 
 /// The upstreams of a Service: keys are in the order of namespace and Service.
@@ -256,7 +287,7 @@ fn hash(table: &RoutingTable) -> u64 {
         (&route.labels, &route.policy, route.target, route.tls).hash(&mut hasher);
     }
     for host in &table.virtual_hosts {
-        (&host.name, &host.app_root, host.has_certificate).hash(&mut hasher);
+        (&host.name, &host.app_root, host.has_certificate, &host.snippet).hash(&mut hasher);
         host.aliases.iter().for_each(|aliases| aliases.names.hash(&mut hasher));
     }
     for (host, certificate) in table.certificates.entries() {

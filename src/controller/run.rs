@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::cluster::{ClusterSettings, Speaker};
+use super::log_level::LogLevels;
 use super::pace::Pace;
 use super::{Controller, Status};
 use crate::admin;
@@ -45,6 +46,7 @@ pub struct Settings {
     pub workers: Option<NonZeroUsize>,
     pub ready_file: Option<PathBuf>,
     pub options: Options,
+    pub log_level: LogLevels,
     pub identity: Identity,
     pub requests: RequestOptions,
     pub per_undefined_host: bool,
@@ -123,6 +125,7 @@ async fn serve(mut settings: Settings, announce: impl FnOnce(&Addresses)) -> Res
     settings.options.fallback_certificate = Some(Arc::new(Certificate::generated(generated)));
     let mut controller =
         Controller::new(settings.options.clone(), Arc::clone(&handle), Arc::clone(&telemetry), Arc::clone(&status));
+    controller.set_log_levels(settings.log_level.clone());
     let (mut feed, speaker) = match &settings.objects {
         Objects::Directory(root) => (follow(root.clone()).await?, None),
         Objects::Cluster(cluster) => {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::admission;
 use super::cluster::ClusterSettings;
 use super::leader::Election;
+use super::log_level::LogLevels;
 use super::run::{Objects, Settings};
 use super::status::{Own, Publish};
 use crate::compile::Options;
@@ -36,6 +37,7 @@ pub fn options(config: &Config) -> Options {
             prefix: config.annotations_prefix.clone(),
             validate: config.enable_annotation_validation,
         },
+        deep_inspect: config.deep_inspect,
         config_map: key(config.configmap.as_ref()),
         tcp_services: key(config.tcp_services_configmap.as_ref()),
         udp_services: key(config.udp_services_configmap.as_ref()),
@@ -165,6 +167,7 @@ fn settings(config: &Config, objects: Objects) -> Settings {
         workers: config.workers,
         ready_file: config.ready_file.clone(),
         options: options(config),
+        log_level: LogLevels::default(),
         identity: Identity {
             namespace: config.pod_namespace.clone().unwrap_or_default(),
             class: config.controller_class.clone(),

@@ -7,10 +7,12 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use regex_automata::meta::Regex;
 
 use super::access::Blocks;
+use super::access_log::LogFormat;
 use super::compression::Compression;
 use super::forwarded::TrustPolicy;
 use super::head::HeadLimits;
 use super::header_text::GlobalHeaders;
+use super::logs::{ErrorLogLevel, LogTarget};
 use super::rewrite::build_regex;
 use super::server_tls::TlsPolicy;
 use super::stream::StreamPolicy;
@@ -37,6 +39,8 @@ pub struct GlobalPolicy {
     pub shutdown_timeout: Duration,
     pub upstream_keep_alive: UpstreamKeepAlive,
     pub access_log: AccessLogPolicy,
+    /// What the controller's log says; `None` leaves it to the flags.
+    pub error_log: Option<ErrorLogLevel>,
     pub streams: StreamPolicy,
     /// Requests that are answered 403 before anything else (contract §6 step 3).
     pub blocks: Option<Arc<Blocks>>,
@@ -64,7 +68,8 @@ pub struct UpstreamKeepAlive {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessLogPolicy {
     pub off: bool,
-    pub json: bool,
+    pub format: Arc<LogFormat>,
+    pub target: LogTarget,
     pub default_backend: bool,
     /// Targets (as sent) that are not logged.
     pub skip_urls: Arc<[UrlPattern]>,
@@ -144,6 +149,7 @@ impl Default for GlobalPolicy {
                 lifetime: Duration::from_secs(3600),
             },
             access_log: AccessLogPolicy::default(),
+            error_log: None,
             streams: StreamPolicy::default(),
             blocks: None,
             trust: TrustPolicy::default(),

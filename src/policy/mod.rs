@@ -3,6 +3,7 @@
 //! Everything here is a value or a pure function of values; sockets, clocks and Kubernetes are elsewhere.
 
 pub mod access;
+pub mod access_log;
 pub mod affinity;
 pub mod answer;
 pub mod balance;
@@ -11,6 +12,7 @@ pub mod canary;
 pub mod client_certificate;
 pub mod compression;
 pub mod cors;
+pub mod edits;
 pub mod error_pages;
 pub mod external_auth;
 pub mod forwarded;
@@ -21,6 +23,7 @@ pub mod headers;
 pub mod https_redirect;
 pub mod limits;
 pub mod login;
+pub mod logs;
 pub mod mirror;
 pub mod question;
 pub mod redirect;
@@ -29,6 +32,7 @@ pub mod retry;
 pub mod rewrite;
 pub mod ring;
 pub mod server_tls;
+pub mod snippet;
 pub mod stream;
 pub mod stream_log;
 pub mod template;
@@ -48,6 +52,7 @@ use self::mirror::Mirror;
 use self::redirect::Redirect;
 use self::response_rate::ResponseRate;
 use self::rewrite::Rewrite;
+use self::snippet::Snippet;
 use self::template::Template;
 use self::upstream::UpstreamPolicy;
 
@@ -82,6 +87,8 @@ pub struct RoutePolicy {
     pub answer: Option<Arc<AnswerRewrites>>,
     pub custom_headers: Option<Arc<[HeaderText]>>,
     pub response_rate: Option<ResponseRate>,
+    /// Snippets: directives run at REWRITE, access asked at ACCESS, headers edited on the way in and out.
+    pub snippet: Option<Arc<Snippet>>,
     /// LOG
     pub access_log: bool,
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::logs::LogTarget;
 use super::stream_log::StreamFormat;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,7 @@ pub struct StreamPolicy {
     pub responses: u32,
     pub access_log: bool,
     pub log_format: StreamFormat,
+    pub log_target: LogTarget,
 }
 
 impl Default for StreamPolicy {
@@ -30,6 +32,7 @@ impl Default for StreamPolicy {
             responses: 1,
             access_log: true,
             log_format: StreamFormat::default(),
+            log_target: LogTarget::default(),
         }
     }
 }

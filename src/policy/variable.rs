@@ -90,6 +90,7 @@ names! {
         EscapedRequestUri "escaped_request_uri";
         Host "host";
         Hostname "hostname";
+        Http2 "http2";
         HttpHost "http_host";
         Https "https";
         IngressName "ingress_name";
@@ -98,6 +99,7 @@ names! {
         Msec "msec";
         Namespace "namespace";
         PassAccessScheme "pass_access_scheme";
+        Pid "pid";
         PassPort "pass_port" | "pass_server_port";
         ProxyAddXForwardedFor "proxy_add_x_forwarded_for";
         ProxyHost "proxy_host";
@@ -135,6 +137,9 @@ names! {
         Uri "uri" | "document_uri";
     }
     Response {
+        Absent "gzip_ratio" | "request_body" | "request_body_file" | "opentelemetry_context_b3"
+            | "opentelemetry_context_traceparent" | "tcpinfo_rtt" | "tcpinfo_rttvar" | "tcpinfo_snd_cwnd"
+            | "tcpinfo_rcv_space" | "upstream_queue_time";
         BodyBytesSent "body_bytes_sent";
         BytesSent "bytes_sent";
         OpentelemetrySpanId "opentelemetry_span_id";

@@ -1,17 +1,14 @@
 //! The access log: one line a request, formatted on the worker's thread and written by one thread of its own.
 //!
-//! A slow output never slows a request: lines that do not fit the queue are dropped and counted. This module knows the
-//! spelling of a line; what is logged at all is the caller's decision.
+//! A slow output never slows a request: lines that do not fit the queue are dropped and counted. What a line says is
+//! `policy::access_log`'s, what is logged at all the exchange's.
 
-mod format;
 mod output;
-mod record;
-mod variables;
+mod target;
+mod values;
 
-pub use format::{Format, Segment};
 pub use output::{AccessLog, LogEnds, WorkerLog};
-pub use record::{Attempt, Record, RequestLine};
-pub use variables::{Escape, Variable, variable};
+pub use values::{Kept, LogValues};
 
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@ use super::facts::Facts;
 use super::forward::Plan;
 use super::outgoing;
 use super::respond::Answer;
+use super::snippets;
 use super::upstream::pool::Lease;
 use crate::policy::header_text::ServerHeader;
 use crate::policy::headers;
@@ -28,10 +29,14 @@ pub fn answer(
     (asked, progress): (&http::request::Parts, &Rc<Progress>),
 ) -> Answer {
     let read = plan.route.policy.upstream.timeouts.read;
+    if let Some(kept) = &mut exchange.kept {
+        kept.upstream(&plan.live.table().global.access_log.format.keep, response.headers());
+    }
     let granted = response.headers().get(header::UPGRADE).cloned();
     let global = &plan.live.table().global;
     let keep_server = global.headers.server == ServerHeader::Upstream;
     headers::to_client(response.headers_mut(), &global.hide_headers, keep_server);
+    snippets::hide(exchange, response.headers_mut());
     if let Some(rules) = &plan.route.policy.answer {
         let facts = Facts { exchange, headers: &asked.headers };
         outgoing::rewrite(&facts, &plan.route.policy, rules, response.headers_mut());

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 
 use super::body::{Progress, RequestBody, Waiting};
 use super::choose::choose;
-use super::exchange::{Exchange, Tried};
+use super::exchange::{Exchange, Tried, head_bytes, request_head_bytes};
 use super::forward::Plan;
 use super::timer::Deadline;
 use super::upstream::Failure;
@@ -46,7 +46,17 @@ pub async fn attempt(
     let transport = transport(exchange, plan);
     let policy = &plan.route.policy.upstream;
     let began = Instant::now();
-    exchange.tried.push(Tried { address, connect: None, header: None, began, failed_after: None, status: None });
+    let counts = plan.live.table().global.access_log.format.keep.upstream_bytes;
+    let sent = if counts { request_head_bytes(&request) } else { 0 };
+    exchange.tried.push(Tried {
+        address,
+        connect: None,
+        header: None,
+        began,
+        failed_after: None,
+        status: None,
+        head_bytes: (sent, 0),
+    });
     let keep_alive = &plan.live.table().global.upstream_keep_alive;
     loop {
         let pooled = worker.pools.take(address, &transport, keep_alive);
@@ -69,6 +79,9 @@ pub async fn attempt(
                 note(exchange, |tried| {
                     tried.header = Some(began.elapsed());
                     tried.status = Some(response.status().as_u16());
+                    if counts {
+                        tried.head_bytes.1 = 17 + head_bytes(response.headers());
+                    }
                 });
                 return match check_head(&response, plan) {
                     Ok(()) => Ok((response, lease)),

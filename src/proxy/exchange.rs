@@ -9,13 +9,15 @@ use std::time::{Duration, Instant};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, Uri, Version};
 
-use super::access_log::{Attempt, Format, Record, RequestLine};
+use super::access_log::{Kept, LogValues};
 use super::body::Progress;
 use super::client_certificate::Checked;
 use super::connection::{Activity, Client};
+use super::snippets::Run;
 use super::upstream::load::InFlight;
 use super::worker::{LocalLive, Worker};
 use super::zone::Held;
+use crate::base::path;
 use crate::policy::external_auth::Granted;
 use crate::policy::forwarded::Forwarded;
 use crate::policy::headers::X_REQUEST_ID;
@@ -33,6 +35,8 @@ pub struct Tried {
     /// How long a failed try took; an answer lasts as long as its body.
     pub failed_after: Option<Duration>,
     pub status: Option<u16>,
+    /// Bytes of the heads that were sent and received, where the access log asks for them.
+    pub head_bytes: (u64, u64),
 }
 
 /// Where a tunnel finds its exchange once the answer is on its way.
@@ -48,8 +52,10 @@ pub struct Exchange {
     pub method: Method,
     pub uri: Uri,
     pub version: Version,
-    user_agent: Option<HeaderValue>,
-    referer: Option<HeaderValue>,
+    /// For the access log's line: what nearly every format has, and what else the one in force names.
+    pub user_agent: Option<HeaderValue>,
+    pub referer: Option<HeaderValue>,
+    pub kept: Option<Box<Kept>>,
     /// As it was sent: it names the user, even where nobody asked.
     authorization: Option<HeaderValue>,
     /// A user that another way of asking than basic authentication let in.
@@ -80,7 +86,7 @@ pub struct Exchange {
     pub progress: Option<Rc<Progress>>,
     /// Where the exchange goes when its connection becomes a tunnel: it ends with that.
     tunnel: Option<Tunnel>,
-    /// The normal form of the path.
+    /// The normal form of the path; where it is asked for, as rewrites have left it.
     pub path: Vec<u8>,
     /// The location, once it is found.
     pub route: Option<Index>,
@@ -97,6 +103,10 @@ pub struct Exchange {
     pub certificate: Option<Checked>,
     /// Answered by the server before any location: nginx sends no HSTS then (contract §6 steps 1 to 3).
     pub is_by_server: bool,
+    /// Where there are snippets.
+    pub snippet: Option<Box<Run>>,
+    /// Requests of this connection so far, this one included.
+    pub served: u32,
 }
 
 impl Exchange {
@@ -108,6 +118,7 @@ impl Exchange {
         request: &http::Request<B>,
     ) -> Box<Self> {
         let headers = request.headers();
+        let keep = &live.table().global.access_log.format.keep;
         let sent_id = headers.get(X_REQUEST_ID).filter(|id| !id.is_empty()).cloned();
         Box::new(Self {
             request_id: sent_id.unwrap_or_else(|| match live.table().global.headers.request_id {
@@ -122,8 +133,9 @@ impl Exchange {
             method: request.method().clone(),
             uri: request.uri().clone(),
             version: request.version(),
-            user_agent: headers.get(header::USER_AGENT).cloned(),
-            referer: headers.get(header::REFERER).cloned(),
+            user_agent: keep.user_agent.then(|| headers.get(header::USER_AGENT).cloned()).flatten(),
+            referer: keep.referer.then(|| headers.get(header::REFERER).cloned()).flatten(),
+            kept: Kept::of_request(keep, headers),
             authorization: headers.get(header::AUTHORIZATION).cloned(),
             user: None,
             held: None,
@@ -150,6 +162,8 @@ impl Exchange {
             is_health: false,
             certificate: None,
             is_by_server: false,
+            snippet: None,
+            served: 0,
         })
     }
 
@@ -157,11 +171,30 @@ impl Exchange {
     pub fn answered<B>(&mut self, response: &Response<B>) {
         self.status = response.status().as_u16();
         self.response_head = 17 + head_bytes(response.headers());
+        if let Some(kept) = &mut self.kept {
+            kept.sent(&self.live.table().global.access_log.format.keep, response.headers());
+        }
     }
 
     /// Path and query as the client sent them.
     pub fn target(&self) -> &str {
         self.uri.path_and_query().map_or("/", |target| target.as_str())
+    }
+
+    /// The query, as directives have left it.
+    pub fn query(&self) -> Option<&str> {
+        self.snippet.as_ref().map_or_else(|| self.uri.query(), |run| run.query())
+    }
+
+    /// Notes the path that a rewrite made, for nginx's `$uri`. One that has no normal form is the client's.
+    pub fn rewritten(&mut self, uri: &str) {
+        let path = uri.split_once('?').map_or(uri, |(path, _)| path);
+        if let Ok(path) = path::normalise(path) {
+            self.path = path.into_owned();
+            if let Some(run) = &mut self.snippet {
+                run.set_path(&self.path);
+            }
+        }
     }
 
     /// The client, as far as a proxy in front is believed.
@@ -204,8 +237,14 @@ impl Exchange {
         self.user.clone().or_else(|| remote_user(self.authorization.as_ref()?))
     }
 
-    fn received(&self) -> u64 {
+    /// Bytes of the request's body, as far as it came.
+    pub fn received(&self) -> u64 {
         self.progress.as_ref().map_or(0, |progress| progress.received.get())
+    }
+
+    /// Request line, headers and body, in bytes.
+    pub fn request_length(&self) -> u64 {
+        self.head_bytes + self.received()
     }
 
     /// The slot from which a tunnel takes over.
@@ -234,7 +273,17 @@ impl Exchange {
         self.started.elapsed()
     }
 
-    fn alternative_name(&self) -> Option<&Arc<str>> {
+    /// The upstream of the location: `<namespace>-<service>-<port>`.
+    pub fn upstream_name(&self) -> Option<&str> {
+        let table = self.live.table();
+        match table.route(self.route?)?.target {
+            Target::Upstream(index) => table.upstream(index).map(|upstream| &*upstream.name),
+            Target::NotFound => Some("upstream-default-backend"),
+        }
+    }
+
+    /// The canary's upstream, where it serves the request.
+    pub fn alternative_name(&self) -> Option<&Arc<str>> {
         self.live.table().upstream(self.alternative?).map(|upstream| &upstream.name)
     }
 
@@ -258,7 +307,7 @@ impl Exchange {
             canary: self.alternative_name(),
             request_seconds: self.elapsed().as_secs_f64(),
             upstream,
-            request_bytes: self.head_bytes + self.received(),
+            request_bytes: self.request_length(),
             response_bytes: self.response_head + self.body_bytes,
         };
         self.worker.metrics.record(*id, &observation);
@@ -273,57 +322,7 @@ impl Exchange {
         if policy.off || !wanted || policy.skip_urls.iter().any(|url| url.matches(target)) {
             return;
         }
-        let name = route.and_then(|r| match r.target {
-            Target::Upstream(index) => table.upstream(index).map(|u| &*u.name),
-            Target::NotFound => Some("upstream-default-backend"),
-        });
-        let last = self.tried.len().saturating_sub(1);
-        let attempts: Vec<Attempt> = self
-            .tried
-            .iter()
-            .enumerate()
-            .map(|(i, tried)| Attempt {
-                addr: tried.address,
-                response_length: (i == last && tried.failed_after.is_none()).then_some(self.upstream_bytes),
-                response_time: tried.failed_after.unwrap_or_else(|| tried.began.elapsed()),
-                status: tried.status,
-            })
-            .collect();
-        let labels = route.map(|r| &r.labels);
-        let clock = self.worker.clock.borrow();
-        let text = |value: &'_ Option<HeaderValue>| value.as_ref().map(|v| v.as_bytes().to_vec());
-        let (referer, user_agent) = (text(&self.referer), text(&self.user_agent));
-        let remote_user = self.remote_user();
-        let record = Record {
-            remote_addr: self.remote().ip(),
-            remote_port: self.remote().port(),
-            remote_user: remote_user.as_deref(),
-            time: &clock,
-            request: Some(RequestLine { method: &self.method, target: target.as_bytes(), version: self.version }),
-            uri: &self.path,
-            args: self.uri.query().map(str::as_bytes),
-            host: &self.host,
-            scheme: self.client.scheme(),
-            status: self.status,
-            body_bytes_sent: self.body_bytes,
-            bytes_sent: self.response_head + self.body_bytes,
-            referer: referer.as_deref(),
-            user_agent: user_agent.as_deref(),
-            x_forwarded_for: None,
-            request_length: self.head_bytes + self.received(),
-            request_time: self.elapsed(),
-            upstream_name: name,
-            alternative_upstream_name: Some(self.alternative_name().map_or("", |name| name)),
-            attempts: &attempts,
-            req_id: self.request_id.to_str().unwrap_or("-"),
-            namespace: labels.map(|l| &*l.namespace),
-            ingress: labels.map(|l| &*l.ingress),
-            service: labels.map(|l| &*l.service),
-            service_port: labels.map(|l| &*l.service_port),
-            location_path: labels.map(|l| &*l.path),
-        };
-        let format = if policy.json { &Format::Json } else { &Format::Upstreaminfo };
-        self.worker.log.log(format, &record);
+        self.worker.log.line(&policy.target, |out| policy.format.write(&LogValues(self), out));
     }
 }
 
@@ -352,11 +351,12 @@ fn request_id(worker: &Worker) -> HeaderValue {
     HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("-"))
 }
 
-fn head_bytes(headers: &HeaderMap) -> u64 {
+/// Bytes of header lines as HTTP/1.1 has them, with the empty line.
+pub fn head_bytes(headers: &HeaderMap) -> u64 {
     headers.iter().map(|(name, value)| (name.as_str().len() + value.len() + 4) as u64).sum::<u64>() + 2
 }
 
-fn request_head_bytes<B>(request: &http::Request<B>) -> u64 {
+pub fn request_head_bytes<B>(request: &http::Request<B>) -> u64 {
     let target = request.uri().path_and_query().map_or(1, |t| t.as_str().len());
     (request.method().as_str().len() + target + 12) as u64 + head_bytes(request.headers())
 }

@@ -2,8 +2,9 @@
 
 use std::io::Write as _;
 
+use base64::Engine as _;
 use http::Version;
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::client_certificate;
 use super::exchange::Exchange;
@@ -13,7 +14,7 @@ use crate::policy::client_certificate::shown::Shown;
 use crate::policy::headers::{X_FORWARDED_FOR, joined};
 use crate::policy::template::Values;
 use crate::policy::variable::{Named, Variable};
-use crate::table::{Route, Target};
+use crate::table::Route;
 
 /// A request: what is known of it, and its head as the client sent it.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +29,7 @@ impl Values for Facts<'_> {
             Variable::Named(named) => self.named(*named, out),
             Variable::Header(name) => self.header(name, out),
             Variable::Cookie(name) => put(cookie(self.headers, name), out),
-            Variable::Argument(name) => put(argument(self.exchange.uri.query().unwrap_or_default(), name), out),
+            Variable::Argument(name) => put(argument(self.exchange.query().unwrap_or_default(), name), out),
             Variable::SentHeader(_) | Variable::UpstreamHeader(_) => false,
         }
     }
@@ -37,7 +38,7 @@ impl Values for Facts<'_> {
 impl Facts<'_> {
     fn named(&self, named: Named, out: &mut Vec<u8>) -> bool {
         let exchange = self.exchange;
-        let query = exchange.uri.query();
+        let query = exchange.query();
         match named {
             Named::Args => put(query.map(str::as_bytes), out),
             Named::IsArgs => put(Some(if query.is_some_and(|q| !q.is_empty()) { b"?" } else { b"" }), out),
@@ -60,7 +61,7 @@ impl Facts<'_> {
             Named::Scheme => put(Some(exchange.client.scheme().as_bytes()), out),
             Named::PassAccessScheme => put(Some(exchange.scheme().as_bytes()), out),
             Named::PassPort => put(Some(exchange.forwarded_port().as_bytes()), out),
-            Named::Https => put(exchange.client.tls.then_some(&b"on"[..]), out),
+            Named::Https => put(Some(if exchange.client.tls { b"on" } else { b"" }), out),
             Named::ServerPort => display(exchange.client.port, out),
             Named::RemoteAddr => put(Some(exchange.remote_value().as_bytes()), out),
             Named::RemoteUser => put(exchange.remote_user().as_deref(), out),
@@ -91,14 +92,12 @@ impl Facts<'_> {
             Named::ServicePort => self.label(|route| &route.labels.service_port, out),
             Named::LocationPath => self.label(|route| &route.labels.path, out),
             Named::ServerName => self.label(|route| &route.labels.host, out),
-            Named::ProxyUpstreamName | Named::ProxyHost => {
-                let table = exchange.live.table();
-                let upstream = self.route().and_then(|route| match route.target {
-                    Target::Upstream(index) => table.upstream(index),
-                    Target::NotFound => None,
-                });
-                put(upstream.map(|upstream| upstream.name.as_bytes()), out)
-            }
+            Named::ProxyUpstreamName => put(exchange.upstream_name().map(str::as_bytes), out),
+            // The one upstream of ingress-nginx's configuration.
+            Named::ProxyHost => put(Some(b"upstream_balancer"), out),
+            Named::ConnectionRequests => display(exchange.served, out),
+            Named::Http2 => put(Some(http2(exchange)), out),
+            Named::Pid => display(std::process::id(), out),
             Named::SslProtocol => self.session(|session| Some(session.protocol), out),
             Named::SslCipher => self.session(|session| Some(session.cipher), out),
             Named::SslServerName => self.session(|session| session.server_name.as_deref(), out),
@@ -129,8 +128,9 @@ impl Facts<'_> {
         self.exchange.live.table().route(self.exchange.route?)
     }
 
-    fn label(&self, label: impl Fn(&Route) -> &str, out: &mut Vec<u8>) -> bool {
-        put(self.route().map(|route| label(route).as_bytes()), out)
+    fn label<'a>(&'a self, label: impl Fn(&'a Route) -> &'a str, out: &mut Vec<u8>) -> bool {
+        // ingress-nginx sets them in locations; before one is found they are empty.
+        put(Some(self.route().map_or("", label).as_bytes()), out)
     }
 
     fn header(&self, name: &HeaderName, out: &mut Vec<u8>) -> bool {
@@ -146,6 +146,15 @@ fn put(value: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
 fn display(value: impl std::fmt::Display, out: &mut Vec<u8>) -> bool {
     // Writing to a Vec cannot fail.
     write!(out, "{value}").is_ok()
+}
+
+/// nginx's `$http2`.
+fn http2(exchange: &Exchange) -> &'static [u8] {
+    match exchange.version {
+        Version::HTTP_2 if exchange.client.tls => b"h2",
+        Version::HTTP_2 => b"h2c",
+        _ => b"",
+    }
 }
 
 /// The first cookie of a name, as nginx finds it: the name's case does not matter.

@@ -25,6 +25,7 @@ use super::phases::Stopped;
 use super::pieces::Pieces;
 use super::request_headers;
 use super::respond::{self, Answer};
+use super::snippets;
 use super::tap::Tap;
 use super::timer::within;
 use super::upgrade::Upgrade;
@@ -302,7 +303,9 @@ fn prepare(
         Some(target) => target.parse().ok()?,
         None => parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")),
     };
-    set_target(parts, policy, host, target)
+    set_target(parts, policy, host, target)?;
+    snippets::upstream(exchange, &mut parts.headers);
+    Some(())
 }
 
 fn set_target(

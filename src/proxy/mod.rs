@@ -35,6 +35,7 @@ mod redirects;
 mod request_headers;
 mod respond;
 mod rewound;
+mod snippets;
 mod tap;
 mod timer;
 mod tls;

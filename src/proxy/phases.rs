@@ -15,11 +15,11 @@ use super::connection::{Activity, Client};
 use super::error_pages::{self, StandIn};
 use super::exchange::Exchange;
 use super::facts::Facts;
-use super::head::{check_framing, check_method, requested_host, sent_target};
+use super::head::{RequestedHost, check_framing, check_method, requested_host, sent_target};
 use super::respond::{self, Answer};
 use super::timer::within;
 use super::worker::{LocalLive, Worker};
-use super::{access, choose, client_certificate, forward, identity, outgoing, redirects, upgrade};
+use super::{access, choose, client_certificate, forward, identity, outgoing, redirects, snippets, upgrade};
 use crate::base::path;
 use crate::policy::body::too_large;
 use crate::policy::canary::Side;
@@ -29,7 +29,7 @@ use crate::policy::template::{Template, Values};
 use crate::policy::variable::Variable;
 use crate::table::{Found, Index, Route, Target, VirtualHost};
 
-type Request = http::Request<Incoming>;
+pub type Request = http::Request<Incoming>;
 
 /// What a request that nobody forwarded leaves behind: the answer, and its body, unread.
 pub struct Stopped {
@@ -61,6 +61,7 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
     let served = activity.request_began();
     let live = worker.live();
     let mut exchange = Exchange::new(&worker, &client, &activity, &live, &request);
+    exchange.served = served + 1;
     let (method, version) = (request.method().clone(), request.version());
     let expects = request.headers().contains_key(header::EXPECT);
     let asked = outgoing::Asked::of(&request, &live.table().global);
@@ -91,6 +92,7 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
     if let Some(cookie) = exchange.granted.as_ref().and_then(|granted| granted.cookie_for(answer.status())) {
         answer.headers_mut().append(header::SET_COOKIE, cookie.clone());
     }
+    snippets::answer(&mut exchange, &mut answer);
     let last = worker.handle.is_stopping() || served + 1 >= global.keep_alive_requests;
     if last && version < Version::HTTP_2 && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -134,24 +136,21 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
         Ok(host) => host,
         Err(status) => return Err(Stopped::page(status, request)),
     };
-    let Ok(mut normal) = path::normalise(request.uri().path()).map(std::borrow::Cow::into_owned) else {
+    let Ok(normal) = path::normalise(request.uri().path()).map(std::borrow::Cow::into_owned) else {
         return Err(Stopped::page(StatusCode::BAD_REQUEST, request));
     };
-    exchange.path.clone_from(&normal);
+    exchange.path = normal;
     exchange.host.clone_from(&host.name);
     exchange.sent_host.clone_from(&host.value);
 
-    // FIND_CONFIG: server, the client's certificate, whom it blocks, redirects of the server, location, body size, the slash
-    // of a directory
-    let table = live.table();
-    let Some(server) = table.virtual_host(&exchange.host) else {
+    // SERVER_REWRITE: the client's certificate, whom the server blocks, its redirect to another name, its snippet
+    let Some(server) = live.table().virtual_host(&exchange.host) else {
         return Err(Stopped::page(StatusCode::NOT_FOUND, request));
     };
     match client_certificate::check(exchange, live, server) {
         Ok(None) => {}
         Ok(Some(page)) => {
-            normal = page.as_bytes().to_vec();
-            exchange.path.clone_from(&normal);
+            exchange.path = page.as_bytes().to_vec();
             serve_instead(&mut request, &page);
         }
         Err(answer) => {
@@ -167,6 +166,42 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
         exchange.is_by_server = true;
         return Err(Stopped::with(redirects::to_counterpart(exchange, target), request));
     }
+    if let Err(answer) = snippets::server(exchange, server, &request) {
+        return Err(Stopped::with(*answer, request));
+    }
+    located(exchange, live, Asks { host, server, round: 1 }, request).await
+}
+
+/// What stays the same while snippets send a request from location to location.
+struct Asks<'a> {
+    host: RequestedHost,
+    server: &'a VirtualHost,
+    round: u32,
+}
+
+/// Another location for the URI that a snippet made; too many of them end the request.
+async fn again(
+    exchange: &mut Exchange,
+    live: &Rc<LocalLive>,
+    mut asks: Asks<'_>,
+    request: Request,
+) -> Result<Answer, Stopped> {
+    asks.round += 1;
+    if asks.round > snippets::MAX_ROUNDS {
+        return Err(Stopped::page(StatusCode::INTERNAL_SERVER_ERROR, request));
+    }
+    Box::pin(located(exchange, live, asks, request)).await
+}
+
+async fn located(
+    exchange: &mut Exchange,
+    live: &Rc<LocalLive>,
+    asks: Asks<'_>,
+    mut request: Request,
+) -> Result<Answer, Stopped> {
+    // FIND_CONFIG: the server's redirect of the root, location, body size, the slash of a directory
+    let (table, Asks { host, server, .. }) = (live.table(), &asks);
+    let normal = exchange.path.clone();
     if let (Some(root), b"/") = (&server.app_root, normal.as_slice()) {
         let location = format!("{}://{}{root}", exchange.client.scheme(), host.sent);
         exchange.route = route_index(server.paths.find(&normal));
@@ -178,6 +213,11 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
         exchange.is_health = true;
         return Err(Stopped::with(respond::healthy(), request));
     }
+    match snippets::location(exchange, server, found, &request) {
+        Ok(false) => {}
+        Ok(true) => return again(exchange, live, asks, request).await,
+        Err(answer) => return Err(Stopped::with(*answer, request)),
+    }
     let (Found::Route(index) | Found::AddSlash(index)) = found else {
         return Err(Stopped::page(StatusCode::NOT_FOUND, request));
     };
@@ -187,15 +227,16 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     if policy.error_pages.is_some() {
         exchange.error_request = Some(Box::new(request.headers().clone()));
     }
+    snippets::found(exchange, policy, &request);
     if too_large(policy.body_limit, request.body().size_hint().exact()) {
         return Err(Stopped::page(StatusCode::PAYLOAD_TOO_LARGE, request));
     }
     if let Found::AddSlash(_) = found {
-        let answer = redirects::to_directory(exchange, policy, &normal, request.uri().query());
+        let answer = redirects::to_directory(exchange, policy, &normal, exchange.query());
         return Err(Stopped::with(answer, request));
     }
 
-    // REWRITE: denied locations, CORS, redirects, rewrites to elsewhere, https, nobody there
+    // REWRITE: denied locations, CORS, snippets, redirects, rewrites to elsewhere, https, nobody there
     if policy.denied.is_some() {
         return Err(Stopped::page(StatusCode::SERVICE_UNAVAILABLE, request));
     }
@@ -205,17 +246,28 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
             return Err(Stopped::with(redirects::preflight(), request));
         }
     }
+    match snippets::rewrite(exchange, policy, &mut request) {
+        Ok(false) => {}
+        Ok(true) => return again(exchange, live, asks, request).await,
+        Err(answer) => return Err(Stopped::with(*answer, request)),
+    }
     if let Some(redirect) = &policy.redirect {
         let facts = Facts { exchange, headers: request.headers() };
         return Err(Stopped::with(redirects::of_location(&facts, policy, redirect), request));
     }
-    let mut target = None;
+    let normal = if policy.snippet.is_some() { exchange.path.clone() } else { normal };
+    let mut target = snippets::target(exchange);
     let mut prefix = None;
     if let Some(rewrite) = &policy.rewrite {
-        let (rewritten, groups) = rewrite.apply(&normal, request.uri().query());
+        let (rewritten, groups) = rewrite.apply(&normal, exchange.query());
         prefix = policy.forwarded_prefix.as_ref().map(|template| fill(template, &groups));
         match rewritten {
-            Rewritten::Uri(uri) => target = Some(uri),
+            Rewritten::Uri(uri) => {
+                if table.global.access_log.format.keep.path || policy.snippet.is_some() {
+                    exchange.rewritten(&uri);
+                }
+                target = Some(uri);
+            }
             Rewritten::Redirect(location) => {
                 return Err(Stopped::with(respond::redirect(StatusCode::FOUND, &location), request));
             }
@@ -236,6 +288,9 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     };
 
     // PREACCESS and ACCESS; a page that is not there is kept from strangers, too
+    if !snippets::allows(exchange) {
+        return Err(Stopped::page(StatusCode::FORBIDDEN, request));
+    }
     if policy.access.is_some() || policy.external_auth.is_some() {
         request = access::admit(exchange, policy, request).await?;
     }

@@ -19,6 +19,7 @@ use crate::policy::canary::Canary;
 use crate::policy::client_certificate::ClientAuth;
 use crate::policy::global::GlobalPolicy;
 use crate::policy::server_tls::ServerTls;
+use crate::policy::snippet::ServerSnippet;
 use crate::policy::upstream::UpstreamTls;
 
 pub use certificate::{Certificate, CertificateTable};
@@ -87,6 +88,8 @@ pub struct VirtualHost {
     pub health_path: Option<Arc<str>>,
     /// Redirects every request to this host (contract §7.9); there are no paths then.
     pub redirect_to: Option<Arc<str>>,
+    /// Snippets of the server level.
+    pub snippet: Option<Arc<ServerSnippet>>,
     pub paths: PathTable,
 }
 

@@ -115,6 +115,9 @@ fn virtual_host(out: &mut String, table: &RoutingTable, host: &VirtualHost) {
     if let Some(target) = &host.redirect_to {
         let _ = write!(out, " redirect-to={target}");
     }
+    if let Some(snippet) = &host.snippet {
+        let _ = write!(out, " snippet={:?}", snippet.own.source);
+    }
     if host.paths.is_regex() {
         out.push_str(" regex");
     }
@@ -254,6 +257,9 @@ fn policy(out: &mut String, policy: &RoutePolicy) {
     }
     if let Some(pages) = &policy.error_pages {
         balance::errors(out, pages);
+    }
+    if let Some(snippet) = &policy.snippet {
+        let _ = write!(out, " snippet={:?}", snippet.source);
     }
     if !policy.access_log {
         out.push_str(" access-log=off");

@@ -15,24 +15,10 @@ pub use super::certificates::{CertificateLabels, Certificates};
 use super::collect::{family, gauge};
 use super::identity::Identity;
 use super::names::{self, Family};
+use super::orphans::OrphanCollector;
+pub use super::orphans::{Orphan, OrphanState, Orphans};
 use super::requests::lock;
 use crate::base::diagnostic::{Diagnostic, Reason, Severity};
-
-/// Why an Ingress cannot serve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Orphan {
-    NoService,
-    NoEndpoint,
-}
-
-impl Orphan {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Orphan::NoService => "no-service",
-            Orphan::NoEndpoint => "no-endpoint",
-        }
-    }
-}
 
 /// The controller's numbers; every setter may be called from any thread.
 #[derive(Debug)]
@@ -51,7 +37,7 @@ pub struct ControllerMetrics {
     access_log_dropped: IntCounter,
     mirrors_dropped: IntCounter,
     certificates: CertificateCollector,
-    orphans: Exchanged,
+    orphans: OrphanCollector,
     diagnostics: Exchanged,
 }
 
@@ -82,7 +68,7 @@ impl ControllerMetrics {
             access_log_dropped: counter(names::ACCESS_LOG_DROPPED)?,
             mirrors_dropped: counter(names::MIRRORS_DROPPED)?,
             certificates: register(registry, CertificateCollector::new(&identity.class)?)?,
-            orphans: exchanged(names::ORPHAN_INGRESS, identity.label_map())?,
+            orphans: register(registry, OrphanCollector::new(identity)?)?,
             diagnostics: exchanged(names::DIAGNOSTICS, identity.label_map())?,
         })
     }
@@ -136,12 +122,9 @@ impl ControllerMetrics {
         self.certificates.set(certificates, expiry);
     }
 
-    /// The Ingresses (namespace, name) that cannot serve, in the place of those before.
-    pub fn set_orphans<'a>(&self, orphans: impl IntoIterator<Item = (&'a str, &'a str, Orphan)>) {
-        let samples = orphans.into_iter().map(|(namespace, ingress, orphan)| {
-            (self.with_identity([("namespace", namespace), ("ingress", ingress), ("type", orphan.as_str())]), 1.0)
-        });
-        self.orphans.exchange(samples.collect());
+    /// Which Ingresses cannot serve, in the place of those before.
+    pub fn set_orphans(&self, orphans: Orphans) {
+        self.orphans.set(orphans);
     }
 
     /// The running configuration's problems, in the place of those before, counted by severity and reason.

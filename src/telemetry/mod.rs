@@ -10,6 +10,7 @@ pub mod controller;
 mod identity;
 mod labels;
 pub mod names;
+mod orphans;
 pub mod process;
 pub mod requests;
 mod routes;

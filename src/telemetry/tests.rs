@@ -187,7 +187,8 @@ fn controller_and_process_families() {
     controller.config_applied(7, Duration::from_millis(3), UNIX_EPOCH + Duration::from_secs(1000));
     controller.set_leader("ingress-nginx-leader", true);
     controller.set_build_info("v1", "abc", "repo");
-    controller.set_orphans([("shop", "web", Orphan::NoService)]);
+    let orphan = |holds| ("shop".into(), "web".into(), Orphan::NoService, holds);
+    controller.set_orphans(Arc::new(move || vec![orphan(false), orphan(true), orphan(false)]));
     let certificate = CertificateLabels {
         namespace: "shop".into(),
         host: "shop.example".into(),

@@ -98,6 +98,7 @@ fn options(flags: &[String]) -> Options {
             "enable-ssl-passthrough" => options.ssl_passthrough = true,
             "annotations-prefix" => value.clone_into(&mut options.annotations.prefix),
             "enable-annotation-validation" => options.annotations.validate = value != "false",
+            "deep-inspect" => options.deep_inspect = value != "false",
             "configmap" => options.config_map = object(value),
             "tcp-services-configmap" => options.tcp_services = object(value),
             "udp-services-configmap" => options.udp_services = object(value),

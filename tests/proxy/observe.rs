@@ -73,19 +73,6 @@ fn the_access_log_has_the_line_that_parsers_know() {
 }
 
 #[test]
-fn json_lines_on_request() {
-    let upstream = Upstream::start("one");
-    let manifests = Manifests::new();
-    manifests.upstream(&upstream).ingress(&Ingress::new("web").rule("a.test", "/", "one"));
-    manifests.config_map("ingress-nginx", "controller", &[("log-format-escape-json", "true")]);
-    let proxy = Proxy::start(&manifests, &["--configmap=ingress-nginx/controller"]);
-    proxy.get_with("a.test", "/x", &["X-Request-ID: id-2"]);
-    let line = proxy.wait_for_stdout("id-2").expect("a log line");
-    let json: serde_json::Value = serde_json::from_str(&line).expect("one JSON object a line");
-    assert_eq!((json["status"].to_string().trim_matches('"'), json["vhost"].as_str()), ("200", Some("a.test")));
-}
-
-#[test]
 fn health_port() {
     let (_upstream, _manifests, proxy) = start(&[]);
     let get = |path: &str| Raw::connect(proxy.health()).get("h", path);

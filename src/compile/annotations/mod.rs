@@ -10,6 +10,7 @@ pub mod values_access;
 pub mod values_balance;
 pub mod values_headers;
 pub mod values_identity;
+pub mod values_logs;
 pub mod values_question;
 pub mod values_tls;
 

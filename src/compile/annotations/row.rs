@@ -212,6 +212,8 @@ fn read_row<S: Settings>(settings: &mut S, row: &Row, text: &str, reading: Readi
                 OnInvalid::Reject | OnInvalid::Deny if row.access || row.on_invalid == OnInvalid::Deny => {
                     (Effect::Deny, format!("{error}; its paths answer 503"))
                 }
+                // A type with a value of its own for what cannot be used says so.
+                _ if error.contains("counts as") => (Effect::Default, error),
                 OnInvalid::Reject | OnInvalid::Deny | OnInvalid::Default => {
                     (Effect::Default, format!("{error}; its default applies"))
                 }

@@ -30,6 +30,7 @@ use crate::snapshot::ObjectKey;
 
 const LATER: &str = "not in this version yet";
 const SNIPPET: Support = Ignored("not in this version yet; off by default as in ingress-nginx");
+const SNIPPETS: Support = Partial("a list of directives, see docs/snippets.md; another refuses the Ingress");
 
 settings! {
     /// The annotations of one Ingress as written, `None` for those that are absent or cannot be used.
@@ -356,11 +357,12 @@ settings! {
     }
     "Snippets" {
         /// nginx configuration for the locations.
-        "configuration-snippet" { "nginx configuration" } [Location Critical Reject] = "" SNIPPET;
+        "configuration-snippet" { configuration_snippet: String } [Location Critical Reject] = "" SNIPPETS;
         /// nginx configuration for the server.
-        "server-snippet" { "nginx configuration" } [Server Critical Default] = "" SNIPPET;
+        "server-snippet" { server_snippet: String } [Server Critical Reject] = "" SNIPPETS;
         /// nginx configuration for TCP and UDP.
-        "stream-snippet" { "nginx configuration" } [Ingress Critical Default] = "" SNIPPET;
+        "stream-snippet" { "nginx configuration" } [Ingress Critical Default] = ""
+            Ignored("what it could say of TCP and UDP has no counterpart here");
     }
     "Others" {
         /// Index file of FastCGI.

@@ -106,7 +106,6 @@ fn problems() {
         ("proxy-cookie-domain", "one", Some(Fallback), None),
         ("proxy-redirect-from", "~^a", Some(Fallback), None),
         ("limit-rate", "1k", Some(Fallback), Some(Fallback)),
-        ("configuration-snippet", "return 403;", Some(Ignored), Some(Ignored)),
         ("proxy-ssl-ciphers", "HIGH", None, None),
         ("proxy-ssl-ciphers", "a;b", Some(Fallback), None),
         ("ssl-ciphers", "a;b", Some(Reject), None),
@@ -118,6 +117,7 @@ fn problems() {
         ("auth-tls-match-cn", "CN=(", Some(Reject), None),
         ("auth-tls-error-page", "/a;", Some(Reject), None),
         ("auth-tls-pass-certificate-to-upstream", "on", Some(Reject), Some(Fallback)),
+        ("auth-snippet", "return 403;", Some(Ignored), Some(Ignored)),
         ("sslredirect", "true", Some(Unknown), Some(Unknown)),
     ];
     for (key, text, checked, unchecked) in rows {

@@ -5,7 +5,7 @@
 
 use crate::base::networks::Networks;
 use crate::compile::annotations::row::Support::{Full, Ignored, Partial};
-use crate::compile::annotations::row::settings;
+use crate::compile::annotations::row::{Risk, Support, settings};
 use crate::compile::annotations::value::{
     AppRoot, CommaList, HeaderToken, HttpVersion, NextUpstream, NginxTime, OnOff, RedirectCode, Seconds, Size,
 };
@@ -15,13 +15,16 @@ use crate::compile::annotations::values_headers::{BrotliLevel, GzipLevel, Int, Z
 use crate::compile::annotations::values_identity::{
     Addresses, GoTime, HeaderBuffers, Networks as TrustedNetworks, Processes,
 };
+use crate::compile::annotations::values_logs::{LogText, Port, SyslogHost};
 use crate::compile::annotations::values_question::{AuthMethod, CacheDurations};
 use crate::compile::annotations::values_tls::{AnyCiphers, Groups, ServerProtocols, SharedTicketKey};
+use crate::policy::logs::{ErrorLogLevel, LogTarget};
 use crate::policy::stream_log::StreamFormat;
 use crate::snapshot::ObjectKey;
 
 const LATER: &str = "not in this version yet";
 const AT_START: &str = "read when the process starts; flags go before it";
+const SNIPPETS: Support = Partial("a list of directives, see docs/snippets.md; with another it is left out");
 const NGINX: &str = "there is no nginx here to tune";
 
 settings! {
@@ -302,24 +305,24 @@ settings! {
         /// Admits only plain paths for Exact and Prefix: `^/[A-Za-z0-9._/-]*$`.
         "strict-validate-path-type" { strict_validate_path_type: bool } = "true" Full;
         /// Lets Ingresses carry nginx configuration.
-        "allow-snippet-annotations" { allow_snippet_annotations: bool } = "false"
-            Partial("read, but snippets are not in this version yet");
+        "allow-snippet-annotations" { allow_snippet_annotations: bool } = "false" Full;
         /// Lets annotations name Secrets and ConfigMaps of other namespaces.
         "allow-cross-namespace-resources" { allow_cross_namespace_resources: bool } = "false" Full;
         /// Highest accepted risk of an annotation.
-        "annotations-risk-level" { "text" } = "High" Ignored(LATER);
+        "annotations-risk-level" { annotations_risk_level: Risk } = "High" Full;
         /// Words that no annotation may hold.
-        "annotation-value-word-blocklist" { "a comma list" } = "" Ignored(LATER);
+        "annotation-value-word-blocklist" { annotation_value_word_blocklist: CommaList } = "" Full;
     }
     "Logs" {
         /// Buffering of the access log.
-        "access-log-params" { "text" } = "" Ignored(LATER);
+        "access-log-params" { "text" } = ""
+            Ignored("lines are handed on every 100 ms or 64 KiB, and never wait");
         /// File of the access log.
-        "access-log-path" { "text" } = "/var/log/nginx/access.log" Ignored(LATER);
+        "access-log-path" { access_log_path: LogTarget } = "/var/log/nginx/access.log" Full;
         /// Switches all access logs off.
         "disable-access-log" { disable_access_log: bool } = "false" Full;
         /// Switches the access log of http off.
-        "disable-http-access-log" { "true or false" } = "false" Ignored(LATER);
+        "disable-http-access-log" { disable_http_access_log: bool } = "false" Full;
         /// Switches the access log of TCP and UDP off.
         "disable-stream-access-log" { disable_stream_access_log: bool } = "false" Full;
         /// Logs requests that no Ingress matched.
@@ -328,35 +331,37 @@ settings! {
         "enable-auth-access-log" { "true or false" }
             = "false" Ignored("questions have no lines of their own");
         /// Sends logs to syslog.
-        "enable-syslog" { "true or false" } = "false" Ignored(LATER);
+        "enable-syslog" { enable_syslog: bool } = "false"
+            Partial("the access logs; the controller's own log stays on standard error");
         /// Level of the error log.
-        "error-log-level" { "text" } = "notice" Ignored(LATER);
+        "error-log-level" { error_log_level: ErrorLogLevel } = "notice" Full;
         /// File of the error log.
-        "error-log-path" { "text" } = "/var/log/nginx/error.log" Ignored(LATER);
+        "error-log-path" { "text" } = "/var/log/nginx/error.log"
+            Ignored("the controller's log goes to standard error, as in ingress-nginx's image");
         /// File of the access log of http.
-        "http-access-log-path" { "text" } = "" Ignored(LATER);
+        "http-access-log-path" { http_access_log_path: LogTarget } = "" Full;
         /// Escapes variables in the access log as JSON.
         "log-format-escape-json" { log_format_escape_json: bool } = "false" Full;
         /// Does not escape variables in the access log.
-        "log-format-escape-none" { "true or false" } = "false" Ignored(LATER);
+        "log-format-escape-none" { log_format_escape_none: bool } = "false" Full;
         /// Format of the access log of TCP and UDP.
         "log-format-stream" { log_format_stream: StreamFormat } = "\
             [$remote_addr] [$time_local] $protocol $status $bytes_sent $bytes_received $session_time" Full;
         /// Format of the access log, with nginx variables.
-        "log-format-upstream" { "text with nginx variables" } = "\
+        "log-format-upstream" { log_format_upstream: LogText } = "\
             $remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \
             \"$http_user_agent\" $request_length $request_time [$proxy_upstream_name] \
             [$proxy_alternative_upstream_name] $upstream_addr $upstream_response_length \
             $upstream_response_time $upstream_status $req_id"
-            Ignored("not in this version yet: the line is the default one, or JSON with log-format-escape-json");
+            Full;
         /// Regexes of request URIs that are not logged.
         "skip-access-log-urls" { skip_access_log_urls: CommaList } = "" Full;
         /// File of the access log of TCP and UDP.
-        "stream-access-log-path" { "text" } = "" Ignored(LATER);
+        "stream-access-log-path" { stream_access_log_path: LogTarget } = "" Full;
         /// Host of syslog.
-        "syslog-host" { "text" } = "" Ignored(LATER);
+        "syslog-host" { syslog_host: SyslogHost } = "" Full;
         /// Port of syslog.
-        "syslog-port" { "a whole number" } = "514" Ignored(LATER);
+        "syslog-port" { syslog_port: Port } = "514" Full;
     }
     "Traces" {
         /// Traces requests.
@@ -473,13 +478,13 @@ settings! {
     }
     "Snippets" {
         /// nginx configuration for http.
-        "http-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
+        "http-snippet" { http_snippet: String } = "" SNIPPETS;
         /// nginx configuration for all locations.
-        "location-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
+        "location-snippet" { location_snippet: String } = "" SNIPPETS;
         /// nginx configuration at the top.
         "main-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
         /// nginx configuration for all servers.
-        "server-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
+        "server-snippet" { server_snippet: String } = "" SNIPPETS;
         /// nginx configuration for TCP and UDP.
         "stream-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
     }

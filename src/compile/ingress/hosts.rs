@@ -7,7 +7,7 @@ use super::locations::Routes;
 use super::policy::answers::drops_redirects;
 use super::servers::{DEFAULT_SERVER, Server, Servers};
 use super::tls::Certificates;
-use super::{Input, Owned};
+use super::{Input, Owned, snippets};
 use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::settings::tls;
 use crate::policy::redirect::counterpart;
@@ -24,11 +24,14 @@ pub struct Hosts {
 
 pub fn build(
     input: Input<'_>,
-    servers: Servers<'_>,
+    mut servers: Servers<'_>,
     certificates: &mut Certificates,
     client_certificates: &mut ClientCertificates<'_>,
     routes: &mut Routes<'_>,
 ) -> Hosts {
+    for (host, server) in &mut servers {
+        server.snippet = routes.host_snippet(host, server);
+    }
     let position = |host: &str| servers.keys().position(|h| h == host);
     let default = position(DEFAULT_SERVER).and_then(|i| Index::try_from(i).ok()).unwrap_or(0);
     let mut table = HostTable::new(default);
@@ -52,6 +55,7 @@ pub fn build(
             app_root: app_root(input, server, routes),
             health_path: is_default.then(|| Arc::clone(&input.options.health_path)),
             redirect_to: None,
+            snippet: snippets::of_host(input, server),
             paths: routes.paths(host, server),
         });
     }
@@ -72,6 +76,7 @@ pub fn build(
             app_root: None,
             health_path: None,
             redirect_to: Some(routes.text(&to)),
+            snippet: None,
             paths: LiteralPaths::default().build(),
         });
     }

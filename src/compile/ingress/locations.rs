@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use super::questions::Questions;
 use super::servers::{Location, Server};
-use super::{Input, Owned, policy};
+use super::{Input, Owned, policy, snippets};
 use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::intern::Interner;
 use crate::compile::report::Report;
+use crate::compile::snippet::Level;
 use crate::policy::RoutePolicy;
 use crate::policy::upstream::UpstreamTls;
 use crate::table::path::{LiteralPaths, RegexPaths};
@@ -55,6 +56,11 @@ impl<'a> Routes<'a> {
         report: &'a mut Report,
     ) -> Self {
         Self { input, owned, questions, texts, report, policies: Interner::default(), list: Vec::new() }
+    }
+
+    /// The server level of a host's snippets.
+    pub fn host_snippet(&mut self, name: &str, server: &Server<'_>) -> Option<Level> {
+        snippets::host_level(self.input, name, server, self.owned, self.report)
     }
 
     pub fn owned(&self, index: usize) -> Option<&'a Owned> {
@@ -172,6 +178,7 @@ impl<'a> Routes<'a> {
         let owner = self.owner(location);
         let mut resolved = policy::resolve(self.input, location, path, owner, self.report);
         resolved.denied = resolved.denied.or_else(|| host.server.denied.clone());
+        snippets::apply(&mut resolved, self.input, owner, host.server);
         policy::upstream_tls::inherit(self.input, self.owned, host.server, owner, &mut resolved);
         self.questions.apply(location, &mut resolved);
         let tls = resolved.upstream.tls.take().map(|tls| self.questions.upstream_tls.index(tls));

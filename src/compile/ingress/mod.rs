@@ -13,6 +13,7 @@ mod passthrough;
 mod policy;
 mod questions;
 mod servers;
+mod snippets;
 mod tls;
 mod upstreams;
 

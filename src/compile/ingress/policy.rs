@@ -76,6 +76,7 @@ pub fn resolve(
         access: access::access(location, owner, &settings.access),
         session_cookie: a.affinity.is_some() && !location.is_default && !location.is_catch_all,
         error_pages: error_pages::resolve(a, settings, protocol),
+        snippet: None,
         access_log: a.enable_access_log.unwrap_or(true),
         denied,
         ..RoutePolicy::default()

@@ -7,6 +7,7 @@ use super::Owned;
 use super::upstreams::{Backend, Upstreams};
 use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::report::Report;
+use crate::compile::snippet::Level;
 use crate::snapshot::{HttpIngressPath, IngressBackend, IngressRule, PathType};
 use crate::table::{Index, Target};
 
@@ -48,12 +49,14 @@ pub struct Server<'a> {
     pub owners: Vec<usize>,
     /// Why all its locations answer 503.
     pub denied: Option<Arc<str>>,
+    /// The host's and the ConfigMap's snippets of servers, if there are any.
+    pub snippet: Option<Level>,
 }
 
 impl<'a> Server<'a> {
     fn new(root: Location<'a>) -> Self {
         let index = HashMap::from_iter([((root.path, root.exact), 0)]);
-        Self { locations: vec![root], index, owners: Vec::new(), denied: None }
+        Self { locations: vec![root], index, owners: Vec::new(), denied: None, snippet: None }
     }
 }
 

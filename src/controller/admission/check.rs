@@ -1,7 +1,8 @@
 //! Whether an Ingress may be written: the compile that will serve it, run on it and on those that share its hosts.
 //!
-//! Pure. What is refused is what would not be served as written: annotations that cannot be used, hosts and paths that
-//! another Ingress has, paths that do not fit their type. What may yet come (a Service, a Secret) is a warning at most.
+//! Pure. What is refused is what ingress-nginx refuses: versions that would not be accepted (contract §9 class A), hosts
+//! and paths that another Ingress has, paths that do not fit their type. What else would not be served as written, and
+//! what may yet come (a Service, a Secret), is a warning at most.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -9,7 +10,8 @@ use std::sync::Arc;
 use crate::base::diagnostic::{Diagnostic, Reason, Severity};
 use crate::compile::configmap::ConfigMapSettings;
 use crate::compile::ingress::is_owned;
-use crate::compile::{self, Memo, Options, refs};
+use crate::compile::permissions::Permissions;
+use crate::compile::{self, Memo, Options, admit, refs};
 use crate::snapshot::{Ingress, ObjectKey, PathType, Snapshot};
 
 /// Warnings of one answer; the API server allows 4096 bytes in all.
@@ -25,14 +27,15 @@ pub struct Verdict {
 
 impl Verdict {
     /// Adds what the compile says, each text once.
-    fn add<'a>(&mut self, diagnostics: impl Iterator<Item = &'a Diagnostic>) {
+    /// `rejections` are those that keep the version out.
+    fn add<'a>(&mut self, diagnostics: impl Iterator<Item = &'a Diagnostic>, rejections: &[Diagnostic]) {
         let mut seen = HashSet::new();
         for diagnostic in diagnostics {
             let text = match &diagnostic.key {
                 Some(key) => format!("{key}: {}", diagnostic.message),
                 None => diagnostic.message.clone(),
             };
-            match weigh(diagnostic) {
+            match weigh(diagnostic, rejections) {
                 Weight::Refuses if seen.insert(text.clone()) => self.refusals.push(text),
                 Weight::Warns if seen.insert(text.clone()) => self.warnings.push(text),
                 _ => {}
@@ -93,11 +96,16 @@ impl Known {
         if self.is_strict(options) {
             verdict.refusals.extend(unfit_paths(&candidate));
         }
+        if !Permissions::of(&self.snapshot, options).allows_snippets {
+            verdict.refusals.extend(snippets(&candidate));
+        }
         let mut memo = Memo::default();
-        let compiled = compile::compile(&self.around(&key, candidate), options, &mut memo);
+        let around = self.around(&key, Arc::clone(&candidate));
+        let compiled = compile::compile(&around, options, &mut memo);
+        let rejections = admit::ingress(&key, &candidate, &options.annotations, &mut memo);
         let mut diagnostics = compiled.diagnostics;
         diagnostics.extend(compiled.endpoints.problems.into_values());
-        verdict.add(diagnostics.iter().filter(|diagnostic| is_about(diagnostic, &key)));
+        verdict.add(diagnostics.iter().filter(|diagnostic| is_about(diagnostic, &key)), &rejections);
         verdict
     }
 
@@ -134,7 +142,10 @@ enum Weight {
     Nothing,
 }
 
-fn weigh(diagnostic: &Diagnostic) -> Weight {
+fn weigh(diagnostic: &Diagnostic, rejections: &[Diagnostic]) -> Weight {
+    if rejections.contains(diagnostic) {
+        return Weight::Refuses;
+    }
     match (diagnostic.reason, diagnostic.severity) {
         // Endpoints are not looked at here, Secrets are not known here.
         (Reason::NoEndpoints | Reason::BrokenCertificate, _) => Weight::Nothing,
@@ -145,8 +156,8 @@ fn weigh(diagnostic: &Diagnostic) -> Weight {
         (Reason::AnnotationParsingFailed, _) if diagnostic.key.as_deref().is_some_and(refs::names_secret) => {
             Weight::Nothing
         }
-        (Reason::Conflict, _) | (_, Severity::Error) => Weight::Refuses,
-        (_, Severity::Warning) => Weight::Warns,
+        (Reason::Conflict, _) => Weight::Refuses,
+        (_, Severity::Error | Severity::Warning) => Weight::Warns,
         (_, Severity::Note) => Weight::Nothing,
     }
 }
@@ -169,6 +180,12 @@ fn services<'a>(key: &'a ObjectKey, ingress: &'a Ingress) -> impl Iterator<Item 
         let service = backend.service.as_ref()?;
         Some(ObjectKey { namespace: Arc::clone(&key.namespace), name: Arc::clone(&service.name) })
     })
+}
+
+/// Annotations of whatever prefix that ingress-nginx takes for snippets.
+fn snippets(ingress: &Ingress) -> impl Iterator<Item = String> + '_ {
+    let keys = ingress.metadata.annotations.keys().filter(|key| key.ends_with("-snippet"));
+    keys.map(|key| format!("{key}: allow-snippet-annotations in the ConfigMap does not allow snippets"))
 }
 
 /// Exact and Prefix paths are plain ones (contract §4.6).

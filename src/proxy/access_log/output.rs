@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use prometheus::IntCounter;
 
-use super::format::Format;
-use super::record::Record;
+use super::target::Outputs;
+use crate::policy::logs::LogTarget;
 
 /// Bytes that a worker gathers before it hands them on, if its tick does not come first.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -23,6 +23,7 @@ const CLOSE_POLL: Duration = Duration::from_millis(10);
 
 /// Lines on their way to the output.
 struct Chunk {
+    target: LogTarget,
     bytes: Vec<u8>,
     lines: u64,
     /// Where the buffer goes back to.
@@ -95,24 +96,21 @@ impl LogEnds {
     /// The logging end for one worker's thread.
     pub fn worker(&self) -> WorkerLog {
         let (home, returned) = sync_channel(SPARE_BUFFERS);
-        let buffer = Buffer { bytes: Vec::with_capacity(CHUNK_BYTES), lines: 0 };
+        let buffer = Buffer { bytes: Vec::with_capacity(CHUNK_BYTES), ..Buffer::default() };
         WorkerLog {
             queue: self.queue.clone(),
             home,
             returned,
-            buffer: RefCell::new(buffer),
+            buffers: RefCell::new([buffer, Buffer::default()]),
             dropped: self.dropped.clone(),
         }
     }
 }
 
-fn write_all(mut output: Box<dyn Write + Send>, messages: &Receiver<Message>, failed: &IntCounter) {
-    while let Ok(Message::Chunk(Chunk { mut bytes, lines, home })) = messages.recv() {
-        // An output that fails now may work again, as a pipe whose reader was replaced; the log goes on without a word
-        // to a standard error that is likely no better.
-        if output.write_all(&bytes).and_then(|()| output.flush()).is_err() {
-            failed.inc_by(lines);
-        }
+fn write_all(output: Box<dyn Write + Send>, messages: &Receiver<Message>, failed: &IntCounter) {
+    let mut outputs = Outputs::new(output);
+    while let Ok(Message::Chunk(Chunk { target, mut bytes, lines, home })) = messages.recv() {
+        failed.inc_by(outputs.write(&target, &bytes, lines));
         bytes.clear();
         let _ = home.try_send(bytes);
     }
@@ -120,6 +118,7 @@ fn write_all(mut output: Box<dyn Write + Send>, messages: &Receiver<Message>, fa
 
 #[derive(Debug, Default)]
 struct Buffer {
+    target: LogTarget,
     bytes: Vec<u8>,
     lines: u64,
 }
@@ -130,30 +129,32 @@ pub struct WorkerLog {
     queue: SyncSender<Message>,
     home: SyncSender<Vec<u8>>,
     returned: Receiver<Vec<u8>>,
-    buffer: RefCell<Buffer>,
+    /// Two: lines of requests and of streams may go to different targets.
+    buffers: RefCell<[Buffer; 2]>,
     dropped: IntCounter,
 }
 
 impl WorkerLog {
-    /// Appends the line of one request; never waits.
-    pub fn log(&self, format: &Format, record: &Record<'_>) {
-        self.line(|out| format.write(record, out));
-    }
-
     /// Appends a line that `write` writes without its end; never waits.
-    pub fn line(&self, write: impl FnOnce(&mut Vec<u8>)) {
-        let mut buffer = self.buffer.borrow_mut();
+    pub fn line(&self, target: &LogTarget, write: impl FnOnce(&mut Vec<u8>)) {
+        let [first, second] = &mut *self.buffers.borrow_mut();
+        let buffer =
+            if first.target == *target || (first.lines == 0 && second.target != *target) { first } else { second };
+        if buffer.target != *target {
+            self.hand_on(buffer);
+            buffer.target = target.clone();
+        }
         write(&mut buffer.bytes);
         buffer.bytes.push(b'\n');
         buffer.lines += 1;
         if buffer.bytes.len() >= CHUNK_BYTES {
-            self.hand_on(&mut buffer);
+            self.hand_on(buffer);
         }
     }
 
     /// Hands on what was gathered; drops and counts it when the queue is full. For the worker's tick and its end.
     pub fn flush(&self) {
-        self.hand_on(&mut self.buffer.borrow_mut());
+        self.buffers.borrow_mut().iter_mut().for_each(|buffer| self.hand_on(buffer));
     }
 
     fn hand_on(&self, buffer: &mut Buffer) {
@@ -163,7 +164,7 @@ impl WorkerLog {
         let lines = std::mem::take(&mut buffer.lines);
         let spare = self.returned.try_recv();
         let bytes = std::mem::replace(&mut buffer.bytes, spare.unwrap_or_default());
-        let chunk = Chunk { bytes, lines, home: self.home.clone() };
+        let chunk = Chunk { target: buffer.target.clone(), bytes, lines, home: self.home.clone() };
         if let Err(TrySendError::Full(refused) | TrySendError::Disconnected(refused)) =
             self.queue.try_send(Message::Chunk(chunk))
         {

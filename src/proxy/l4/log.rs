@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::relay::Counts;
+use crate::policy::logs::LogTarget;
 use crate::policy::stream_log::{Segment, StreamFormat, Variable};
 use crate::proxy::worker::{LocalLive, Worker};
 use crate::table::{Protocol, StreamListener};
@@ -27,6 +28,7 @@ pub struct Session {
     began: Instant,
     status: Cell<u16>,
     format: Option<StreamFormat>,
+    target: LogTarget,
     pub counts: Counts,
 }
 
@@ -47,6 +49,7 @@ impl Session {
             endpoint: Cell::new(None),
             began: Instant::now(),
             status: Cell::new(200),
+            target: policy.log_target.clone(),
             format: policy.access_log.then(|| policy.log_format.clone()),
             counts: Counts::default(),
         }
@@ -108,7 +111,9 @@ impl Drop for Session {
             self.worker.counters.closed(ConnectionState::Writing);
         }
         if let Some(format) = &self.format {
-            self.worker.log.line(|out| format.segments().iter().for_each(|segment| self.write(segment, out)));
+            self.worker
+                .log
+                .line(&self.target, |out| format.segments().iter().for_each(|segment| self.write(segment, out)));
         }
     }
 }

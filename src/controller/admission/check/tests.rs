@@ -98,6 +98,51 @@ fn verdicts() {
             "",
             "did you mean proxy-body-size?",
         ),
+        (
+            ingress("nginx", "other.example/a-snippet: x", "other.test", "/", "Prefix", "web"),
+            "other.example/a-snippet: allow-snippet-annotations",
+            "",
+        ),
+        (
+            ingress(
+                "nginx",
+                &format!("{prefix}/configuration-snippet: 'return 200;'"),
+                "other.test",
+                "/",
+                "Prefix",
+                "web",
+            ),
+            "its risk is Critical",
+            "does not allow snippets: ignored",
+        ),
+        // Class B: its paths answer 503, and it may be written.
+        (
+            ingress("nginx", &format!("{prefix}/proxy-ssl-secret: one/two/three"), "other.test", "/", "Prefix", "web"),
+            "",
+            "its paths answer 503",
+        ),
+        (
+            ingress(
+                "nginx",
+                &format!("{prefix}/use-regex: 'true'"),
+                "other.test",
+                "/a(b",
+                "ImplementationSpecific",
+                "web",
+            ),
+            "",
+            "cannot be served",
+        ),
+        (
+            ingress("nginx", &format!("{prefix}/upstream-vhost: \"a\\nb\""), "other.test", "/", "Prefix", "web"),
+            "upstream-vhost: ",
+            "",
+        ),
+        (
+            ingress("nginx", "", "other.test", "/;root /;", "ImplementationSpecific", "web"),
+            "which --deep-inspect does not allow",
+            "",
+        ),
     ];
     for (candidate, refusal, warning) in rows {
         let text = format!("{:?} {:?}", candidate.metadata.annotations, candidate.spec.rules);
