@@ -1,6 +1,7 @@
 //! A Prometheus of the test's own.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -50,7 +51,8 @@ impl Prometheus {
             Err(reason) => {
                 let text = format!("SKIPPED: there is no prometheus here, so nothing was proved: {reason}");
                 assert!(std::env::var("CI").as_deref() != Ok("true"), "{text}");
-                eprintln!("{text}");
+                // Past what the test harness captures.
+                let _ = writeln!(std::io::stderr(), "{text}");
                 return None;
             }
         };
