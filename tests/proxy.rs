@@ -16,6 +16,8 @@ mod changes;
 mod drain;
 #[path = "proxy/error_pages.rs"]
 mod error_pages;
+#[path = "proxy/fastcgi.rs"]
+mod fastcgi;
 #[path = "proxy/faults.rs"]
 mod faults;
 #[path = "proxy/observe.rs"]

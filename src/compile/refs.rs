@@ -8,23 +8,33 @@ use crate::snapshot::{Ingress, ObjectKey, References, Snapshot};
 /// Annotations that name a Secret and are acted on.
 const SECRETS: &[&str] = &["proxy-ssl-secret"];
 
+/// Annotations that name a ConfigMap of the Ingress's own namespace and are acted on.
+const OWN_CONFIG_MAPS: &[&str] = &["fastcgi-params-configmap"];
+
 /// What the flags and the Ingresses that are ours refer to.
 pub fn references(snapshot: &Snapshot, options: &Options) -> References {
     let named = [&options.config_map, &options.tcp_services, &options.udp_services];
     let classes = snapshot.ingress_classes.values().filter(|class| is_ours(class, options));
-    let config_maps = named.into_iter().flatten().cloned().chain(classes.filter_map(|class| class.config_map()));
+    let mut config_maps: Vec<ObjectKey> =
+        named.into_iter().flatten().cloned().chain(classes.filter_map(|class| class.config_map())).collect();
     let main = options.config_map.as_ref().and_then(|key| snapshot.config_maps.get(key));
     let allowed = main.and_then(|map| map.data.get("allow-cross-namespace-resources"));
     let foreign = allowed.and_then(|text| go_bool(text.trim())).unwrap_or(false);
     let mut secrets = Vec::from_iter(options.default_certificate.clone());
     for (key, ingress) in snapshot.ingresses.iter().filter(|(_, ingress)| is_owned(ingress, snapshot, options)) {
-        of_ingress(key, ingress, options, foreign, &mut secrets);
+        of_ingress(key, ingress, options, foreign, (&mut secrets, &mut config_maps));
     }
     // Sorted once, as sets.
-    References { secrets: secrets.into_iter().collect(), config_maps: config_maps.collect() }
+    References { secrets: secrets.into_iter().collect(), config_maps: config_maps.into_iter().collect() }
 }
 
-fn of_ingress(key: &ObjectKey, ingress: &Ingress, options: &Options, foreign: bool, secrets: &mut Vec<ObjectKey>) {
+fn of_ingress(
+    key: &ObjectKey,
+    ingress: &Ingress,
+    options: &Options,
+    foreign: bool,
+    (secrets, config_maps): (&mut Vec<ObjectKey>, &mut Vec<ObjectKey>),
+) {
     let certificates = ingress.spec.tls.iter().filter(|tls| !tls.secret_name.is_empty());
     secrets.extend(certificates.map(|tls| ObjectKey::new(key.namespace.clone(), tls.secret_name.as_str())));
     for (name, text) in &ingress.metadata.annotations {
@@ -33,6 +43,10 @@ fn of_ingress(key: &ObjectKey, ingress: &Ingress, options: &Options, foreign: bo
             // Others' Secrets are not read either, unless the ConfigMap allows it.
             let named = ObjectKey::parse(text.trim(), &key.namespace);
             secrets.extend(named.filter(|named| foreign || named.namespace == key.namespace));
+        }
+        if own.is_some_and(|own| OWN_CONFIG_MAPS.contains(&own)) {
+            let named = ObjectKey::parse(text.trim(), &key.namespace);
+            config_maps.extend(named.filter(|named| named.namespace == key.namespace));
         }
     }
 }
@@ -61,6 +75,8 @@ mod tests {
         for object in [
             ingress("a", "nginx", "web-tls", None),
             ingress("b", "nginx", "", Some(("nginx.ingress.kubernetes.io/proxy-ssl-secret", " other/ca "))),
+            ingress("e", "nginx", "", Some(("nginx.ingress.kubernetes.io/fastcgi-params-configmap", "php"))),
+            ingress("f", "nginx", "", Some(("nginx.ingress.kubernetes.io/fastcgi-params-configmap", "other/php"))),
             ingress("c", "nginx", "", Some(("example.com/proxy-ssl-secret", "other/not-ours"))),
             ingress("d", "another", "not-ours-either", None),
         ] {
@@ -83,7 +99,7 @@ mod tests {
         let names: Vec<String> = references.secrets.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["ns/default", "shop/web-tls"], "others' Secrets are not read");
         let names: Vec<String> = references.config_maps.iter().map(ToString::to_string).collect();
-        assert_eq!(names, ["ns/tcp", "ns/udp"]);
+        assert_eq!(names, ["ns/tcp", "ns/udp", "shop/php"]);
     }
 
     #[test]

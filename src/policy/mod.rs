@@ -7,6 +7,7 @@ pub mod balance;
 pub mod body;
 pub mod canary;
 pub mod error_pages;
+pub mod fastcgi;
 pub mod forwarded;
 pub mod global;
 pub mod headers;

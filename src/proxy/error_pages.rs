@@ -165,6 +165,7 @@ async fn ask(
         upgrade: None,
         token,
         stand_in: Some(StandIn::ErrorPage(code)),
+        fastcgi: None,
     };
     match forward::bodiless(exchange, plan, parts).await {
         Ok(answer) | Err(Stopped { answer, .. }) => answer,

@@ -11,6 +11,7 @@ mod connection;
 mod error_pages;
 mod exchange;
 mod facts;
+mod fastcgi;
 mod forward;
 mod handle;
 mod head;

@@ -14,6 +14,7 @@ use super::body::ProxyBody;
 use super::connection::{Activity, Client};
 use super::error_pages::{self, StandIn};
 use super::exchange::Exchange;
+use super::fastcgi::Params;
 use super::head::{RequestedHost, check_framing, check_method, requested_host, sent_target};
 use super::respond::{self, Answer};
 use super::timer::within;
@@ -211,7 +212,9 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     let stand_in = stand_in.map(|_| StandIn::Unavailable);
     let upgrade = upgrade::asked(&mut request);
     let token = choose::token(exchange, live, upstream, request.headers());
-    let plan = forward::Plan { live, route, upstream, target, prefix, upgrade, token, stand_in };
+    let fastcgi = policy.upstream.fastcgi.as_deref();
+    let fastcgi = fastcgi.map(|settings| Params::new(exchange, settings, target.as_deref(), request.headers()).into());
+    let plan = forward::Plan { live, route, upstream, target, prefix, upgrade, token, stand_in, fastcgi };
     forward::forward(exchange, plan, request).await
 }
 

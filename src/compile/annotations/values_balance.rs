@@ -146,6 +146,8 @@ texts! {
             && text.starts_with(|c: char| c.is_ascii_lowercase())
             && !text.ends_with('-')
     });
+    /// A ConfigMap of the Ingress's own namespace.
+    OwnConfigMap("[namespace/]name of a ConfigMap", |text| text.chars().all(is_basic));
     /// `fastcgi-index`.
     FileName("a file name of letters, digits and -._", |text| {
         text.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))

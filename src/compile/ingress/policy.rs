@@ -1,6 +1,7 @@
 //! The policy of one location: its Ingress's annotation, else the ConfigMap's key, else the built-in default.
 
 mod error_pages;
+mod fastcgi;
 
 use std::sync::Arc;
 
@@ -33,9 +34,13 @@ pub fn resolve(
     let mut denied = settings.denied.clone().or_else(|| owner.denied.clone());
     let mut deny = |reason: String| denied = Some(denied.take().unwrap_or_else(|| reason.into()));
     let protocol = protocol(location, a);
-    if a.backend_protocol == Some(BackendProtocol::Fcgi) && !location.has_no_backend() {
-        deny("backend-protocol FCGI is not in this version yet".to_owned());
-    }
+    let fastcgi = fastcgi::resolve(input, owner, protocol).unwrap_or_else(|reason| {
+        let key = Some("fastcgi-params-configmap".to_owned());
+        let message = format!("{reason}; its paths answer 503");
+        report.ingress(Severity::Error, Reason::AnnotationParsingFailed, &owner.ingress, key, message);
+        deny(reason);
+        None
+    });
     let tls = upstream_tls(input, owner, a, protocol).unwrap_or_else(|reason| {
         let key = Some("proxy-ssl-secret".to_owned());
         let message = format!("{reason}; its paths answer 503");
@@ -56,7 +61,8 @@ pub fn resolve(
         rewrite,
         upstream: UpstreamPolicy {
             protocol,
-            http10: a.proxy_http_version.map_or(settings.http10, |v| v == HttpVersion::Http10),
+            http10: protocol != Protocol::Fcgi
+                && a.proxy_http_version.map_or(settings.http10, |v| v == HttpVersion::Http10),
             vhost: a.upstream_vhost.as_ref().and_then(|v| Template::parse(v.as_str()).ok()).map(Arc::new),
             connection: a.connection_proxy_header.map(|c| match c {
                 RawConnection::Close => ConnectionHeader::Close,
@@ -66,6 +72,7 @@ pub fn resolve(
             retry: retry(a, settings),
             request_buffering: a.proxy_request_buffering.map_or(settings.request_buffering, |b| b.is_on()),
             response_head_limit: a.proxy_buffer_size.map_or(settings.response_head_limit, |size| size.clamped()),
+            fastcgi,
             tls: tls.or_else(|| plain_tls(protocol)).map(Arc::new),
         },
         session_cookie: a.affinity.is_some() && !location.is_default && !location.is_catch_all,
@@ -164,7 +171,8 @@ fn protocol(location: &Location, a: &Annotations) -> Protocol {
         Some(BackendProtocol::AutoHttp) => Protocol::AutoHttp,
         Some(BackendProtocol::Grpc) => Protocol::Grpc,
         Some(BackendProtocol::Grpcs) => Protocol::Grpcs,
-        Some(BackendProtocol::Http | BackendProtocol::Fcgi) | None => Protocol::Http,
+        Some(BackendProtocol::Fcgi) => Protocol::Fcgi,
+        Some(BackendProtocol::Http) | None => Protocol::Http,
     }
 }
 
