@@ -124,6 +124,25 @@ fn head_stays_head_and_posts_are_not_repeated() {
 }
 
 #[test]
+fn redirects_and_denials_come_first() {
+    let world = start(&[OWN, &[("force-ssl-redirect", "true")]].concat(), &[], &[]);
+    world.manifests.service("web", &[]);
+    assert_eq!(world.proxy.get("a.test", "/app").status, 308);
+    let denied =
+        start(&[OWN, &[("auth-tls-secret", "default/none"), ("proxy-ssl-secret", "default/none")]].concat(), &[], &[]);
+    assert_eq!((denied.proxy.get("a.test", "/app").status, denied.errors.requests()), (503, 0));
+}
+
+#[test]
+fn challenges_are_kept() {
+    let world = start(&[("custom-http-errors", "401"), ("default-backend", "errors")], &[], &[]);
+    let fields = ["x-test-only: web", "x-test-status: 401", "x-test-header: WWW-Authenticate: Basic realm=x"];
+    let response = world.proxy.get_with("a.test", "/app", &fields);
+    assert_eq!(response.header("x-backend"), Some("errors"));
+    assert_eq!(response.header("www-authenticate"), Some("Basic realm=x"));
+}
+
+#[test]
 fn the_built_in_page_answers_without_an_error_backend() {
     let world = start(&[("custom-http-errors", "503")], &[], &[]);
     world.web.set("x-test-status", "503");

@@ -168,6 +168,28 @@ impl FromAnnotation for ErrorCodes {
     }
 }
 
+/// `custom-http-errors` of the ConfigMap: statuses from 300 to 599. What is none is left out, and the rest holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct GlobalErrorCodes {
+    pub codes: Vec<u16>,
+    pub refused: Vec<String>,
+}
+
+impl FromAnnotation for GlobalErrorCodes {
+    const SHAPE: &'static str = "a comma list of statuses from 300 to 599";
+
+    fn from_annotation(text: &str) -> Result<Self, String> {
+        let mut all = Self::default();
+        for item in parse::comma_list(text) {
+            match item.parse().ok().filter(|code| (300..=599).contains(code)) {
+                Some(code) => all.codes.push(code),
+                None => all.refused.push(item.to_owned()),
+            }
+        }
+        Ok(all)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +212,8 @@ mod tests {
         check(&[("web-1", Some(ServiceName("web-1".into()))), ("1web", None), ("a/b", None), ("Web", None)]);
         check(&[("404,503", Some(ErrorCodes(vec![404, 503]))), ("404, 500,", Some(ErrorCodes(vec![404, 500])))]);
         check::<ErrorCodes>(&[("200", None), ("4xx", None), ("600", None)]);
+        let some = GlobalErrorCodes { codes: vec![301, 503], refused: vec!["x".into(), "200".into()] };
+        check(&[("301, x,200,503", Some(some))]);
         check(&[("index.php", Some(FileName("index.php".into()))), ("a/b", None)]);
     }
 }

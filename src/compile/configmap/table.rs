@@ -8,7 +8,7 @@ use crate::compile::annotations::row::settings;
 use crate::compile::annotations::value::{
     BufferSize, CommaList, HttpVersion, NextUpstream, NginxTime, OnOff, RedirectCode, Seconds, Size,
 };
-use crate::compile::annotations::values_balance::{ErrorCodes, HashText, LoadBalance};
+use crate::compile::annotations::values_balance::{GlobalErrorCodes, HashText, LoadBalance};
 use crate::policy::stream_log::StreamFormat;
 
 const LATER: &str = "not in this version yet";
@@ -275,7 +275,7 @@ settings! {
     }
     "Errors" {
         /// Default of custom-http-errors.
-        "custom-http-errors" { custom_http_errors: ErrorCodes } = "" Full;
+        "custom-http-errors" { custom_http_errors: GlobalErrorCodes } = "" Full;
         /// Default of disable-proxy-intercept-errors.
         "disable-proxy-intercept-errors" { disable_proxy_intercept_errors: bool } = "false" Full;
     }
