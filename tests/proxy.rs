@@ -4,6 +4,10 @@
 
 mod kit;
 
+#[path = "proxy/access.rs"]
+mod access;
+#[path = "proxy/answers.rs"]
+mod answers;
 #[path = "proxy/balance.rs"]
 mod balance;
 #[path = "proxy/bodies.rs"]
@@ -12,22 +16,36 @@ mod bodies;
 mod canary;
 #[path = "proxy/changes.rs"]
 mod changes;
+#[path = "proxy/client_certificates.rs"]
+mod client_certificates;
+#[path = "proxy/compression.rs"]
+mod compression;
 #[path = "proxy/drain.rs"]
 mod drain;
 #[path = "proxy/error_pages.rs"]
 mod error_pages;
+#[path = "proxy/external_auth.rs"]
+mod external_auth;
 #[path = "proxy/fastcgi.rs"]
 mod fastcgi;
 #[path = "proxy/faults.rs"]
 mod faults;
+#[path = "proxy/identity.rs"]
+mod identity;
+#[path = "proxy/mirror.rs"]
+mod mirror;
 #[path = "proxy/observe.rs"]
 mod observe;
+#[path = "proxy/passthrough.rs"]
+mod passthrough;
 #[path = "proxy/policies.rs"]
 mod policies;
 #[path = "proxy/protocols.rs"]
 mod protocols;
 #[path = "proxy/retries.rs"]
 mod retries;
+#[path = "proxy/settings.rs"]
+mod settings;
 #[path = "proxy/streams.rs"]
 mod streams;
 #[path = "proxy/strictness.rs"]

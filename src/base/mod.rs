@@ -4,5 +4,6 @@ pub mod clock;
 pub mod diagnostic;
 pub mod hostname;
 pub mod nearest;
+pub mod networks;
 pub mod parse;
 pub mod path;

@@ -87,6 +87,11 @@ pub fn escape_argument(bytes: &[u8], out: &mut String) {
     escape(bytes, |b| b <= b' ' || b >= 0x7f || b"\"#%&+<>?\\^`{|}".contains(&b), out);
 }
 
+/// Appends `bytes` to `out`, percent-encoding all but RFC 3986's unreserved characters.
+pub fn escape_component(bytes: &[u8], out: &mut String) {
+    escape(bytes, |b| !b.is_ascii_alphanumeric() && !b"-._~".contains(&b), out);
+}
+
 fn escape(bytes: &[u8], escaped: impl Fn(u8) -> bool, out: &mut String) {
     let digit = |n: u8| char::from_digit(u32::from(n & 15), 16).unwrap_or('0').to_ascii_uppercase();
     for &b in bytes {

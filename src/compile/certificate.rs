@@ -5,9 +5,10 @@ use std::sync::{Arc, LazyLock};
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer as _, GeneralName, ParsedExtension, X509Certificate};
 
+use crate::policy::client_certificate::verify::Authorities;
 use crate::policy::upstream::PrivateKey;
 use crate::snapshot::Secret;
 use crate::table::Certificate;
@@ -68,6 +69,22 @@ pub fn chain(secret: &Secret, key: &str) -> Result<Vec<CertificateDer<'static>>,
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let chain = chain.map_err(|e| format!("{key} is not PEM: {e}"))?;
     if chain.is_empty() { Err(format!("{key} holds no certificate")) } else { Ok(chain) }
+}
+
+/// Whom client certificates must come from: `ca.crt`, and `ca.crl` if it is there.
+pub fn authorities(secret: &Secret) -> Result<Authorities, String> {
+    let certificates = chain(secret, "ca.crt")?;
+    let has_list = secret.data.get("ca.crl").is_some_and(|list| !list.is_empty());
+    let revoked: Vec<_> = match has_list || secret.undecodable.iter().any(|k| k == "ca.crl") {
+        true => CertificateRevocationListDer::pem_slice_iter(value(secret, "ca.crl")?)
+            .collect::<Result<_, _>>()
+            .map_err(|e| format!("ca.crl is not PEM: {e}"))?,
+        false => Vec::new(),
+    };
+    if has_list && revoked.is_empty() {
+        return Err("ca.crl holds no list".to_owned());
+    }
+    Authorities::new(certificates, revoked)
 }
 
 fn key(secret: &Secret) -> Result<PrivateKeyDer<'static>, String> {

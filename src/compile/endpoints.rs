@@ -19,6 +19,8 @@ pub struct Plan {
     /// `service-upstream`: the cluster IP is the one endpoint.
     pub cluster_ip: bool,
     pub external_name: ExternalNames,
+    /// Where the endpoints are when there is no such Service or port: the host of a URL is a Service, a name or an address.
+    pub otherwise: Option<EndpointSet>,
 }
 
 /// Which of a Service's ports a written one is.
@@ -54,6 +56,13 @@ pub enum ExternalNames {
 }
 
 impl ExternalNames {
+    /// Whether a URL of an annotation may lead to this address. Who writes a directory is who runs the proxy, and may ask
+    /// this host; in a cluster nobody else's Ingress may.
+    pub fn allow_asking(self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        !address.is_unspecified() && (!address.is_loopback() || self == Self::Loopback)
+    }
+
     fn allow(self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         // Connecting to it leads to this host.
@@ -120,6 +129,8 @@ pub enum Owner {
     Canary(Arc<Ingress>),
     /// An Ingress by its `default-backend` alone.
     StandIn(Arc<Ingress>),
+    /// An annotation that names a URL, and what is lost while nobody is there.
+    Url(Arc<Ingress>, &'static str, &'static str),
     /// A key of a ConfigMap of TCP or UDP services.
     Stream(Arc<ConfigMap>, Arc<str>),
 }
@@ -160,9 +171,13 @@ fn problem(plan: &Plan, resolved: &Result<EndpointSet, Missing>, owner: &Owner) 
             let cost = match owner {
                 Owner::Canary(_) => "the canary takes no requests",
                 Owner::StandIn(_) => "it stands in for nothing",
-                Owner::Ingress(_) | Owner::Stream(..) => "its paths answer 503",
+                Owner::Ingress(_) | Owner::Url(..) | Owner::Stream(..) => "its paths answer 503",
             };
             report::about(severity, reason, "Ingress", &ingress.metadata, key, format!("{what}; {cost}"))
+        }
+        Owner::Url(ingress, key, cost) => {
+            let message = format!("{service}:{port}: {what}; {cost}");
+            report::about(severity, reason, "Ingress", &ingress.metadata, Some((*key).to_owned()), message)
         }
         Owner::Stream(map, key) => {
             let message = format!("{service}:{port}: {what}; the port stays closed");
@@ -173,6 +188,17 @@ fn problem(plan: &Plan, resolved: &Result<EndpointSet, Missing>, owner: &Owner) 
 
 /// The endpoints that a plan leads to now. Not-ready endpoints are left out.
 fn resolve<'a>(
+    plan: &Plan,
+    snapshot: &Snapshot,
+    slices: impl Iterator<Item = &'a EndpointSlice>,
+) -> Result<EndpointSet, Missing> {
+    match (of_service(plan, snapshot, slices), &plan.otherwise) {
+        (Err(_), Some(otherwise)) => Ok(otherwise.clone()),
+        (resolved, _) => resolved,
+    }
+}
+
+fn of_service<'a>(
     plan: &Plan,
     snapshot: &Snapshot,
     slices: impl Iterator<Item = &'a EndpointSlice>,
@@ -257,7 +283,7 @@ fn external_name(plan: &Plan, service: &Service) -> Result<EndpointSet, Missing>
 }
 
 /// RFC 1123 subdomain.
-fn is_dns_name(name: &str) -> bool {
+pub fn is_dns_name(name: &str) -> bool {
     let label = |l: &str| {
         (1..=63).contains(&l.len())
             && !l.starts_with('-')

@@ -10,6 +10,8 @@ pub mod configmap;
 pub mod endpoints;
 pub mod ingress;
 mod intern;
+mod listening;
+mod login;
 mod memo;
 pub mod options;
 pub mod refs;
@@ -23,6 +25,7 @@ use crate::base::diagnostic::Diagnostic;
 use crate::snapshot::Snapshot;
 use crate::table::{RoutingTable, UpstreamKey};
 
+pub use listening::{Listening, listening};
 pub use memo::Memo;
 pub use options::Options;
 

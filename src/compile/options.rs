@@ -28,6 +28,8 @@ pub struct Options {
     /// `--tcp-services-configmap`, `--udp-services-configmap` (contract §18).
     pub tcp_services: Option<ObjectKey>,
     pub udp_services: Option<ObjectKey>,
+    /// `--enable-ssl-passthrough`.
+    pub ssl_passthrough: bool,
     /// Ports that no TCP or UDP service may have.
     pub reserved_ports: BTreeSet<u16>,
     pub default_certificate: Option<ObjectKey>,
@@ -52,6 +54,7 @@ impl Default for Options {
             config_map: None,
             tcp_services: None,
             udp_services: None,
+            ssl_passthrough: false,
             reserved_ports: RESERVED_PORTS.into(),
             default_certificate: None,
             default_backend: None,

@@ -1,12 +1,19 @@
 //! The ConfigMap's settings, resolved: each key, else its built-in default (contract §11).
 
+mod access;
 mod balance;
+pub mod headers;
+mod identity;
+pub mod questions;
+pub mod tls;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
+pub use self::access::AccessSettings;
+use self::questions::QuestionSettings;
 use super::Options;
 use super::annotations::Effect;
 use super::annotations::value::{HttpVersion, NextUpstream, RetryCondition};
@@ -43,6 +50,10 @@ pub struct Settings {
     pub balance: BalanceSettings,
     pub errors: ErrorSettings,
     pub cross_namespace: bool,
+    pub headers: headers::HeaderSettings,
+    pub access: AccessSettings,
+    /// Who is asked about requests.
+    pub questions: QuestionSettings,
     /// Why every location answers 503: an access setting of the ConfigMap that cannot be acted on.
     pub denied: Option<Arc<str>>,
 }
@@ -68,6 +79,9 @@ impl Default for Settings {
             balance: BalanceSettings::default(),
             errors: ErrorSettings::default(),
             cross_namespace: false,
+            headers: headers::HeaderSettings::default(),
+            access: AccessSettings::default(),
+            questions: QuestionSettings::default(),
             denied: None,
         }
     }
@@ -93,18 +107,38 @@ impl AllSettings {
 const OF_CLASSES: &[&str] = &[
     "custom-http-errors",
     "disable-proxy-intercept-errors",
-    "force-ssl-redirect",
     "load-balance",
+    "app-root",
+    "denylist-source-range",
+    "force-ssl-redirect",
+    "limit-rate",
+    "limit-rate-after",
+    "global-auth-always-set-cookie",
+    "global-auth-cache-duration",
+    "global-auth-cache-key",
+    "global-auth-method",
+    "global-auth-request-redirect",
+    "global-auth-response-headers",
+    "global-auth-signin",
+    "global-auth-signin-redirect-param",
+    "global-auth-url",
+    "no-auth-locations",
     "no-tls-redirect-locations",
+    "no-auth-locations",
     "preserve-trailing-slash",
     "proxy-body-size",
     "proxy-buffer-size",
+    "proxy-buffering",
     "proxy-connect-timeout",
+    "proxy-cookie-domain",
+    "proxy-cookie-path",
     "proxy-http-version",
     "proxy-next-upstream",
     "proxy-next-upstream-timeout",
     "proxy-next-upstream-tries",
     "proxy-read-timeout",
+    "proxy-redirect-from",
+    "proxy-redirect-to",
     "proxy-request-buffering",
     "proxy-send-timeout",
     "relative-redirects",
@@ -115,6 +149,7 @@ const OF_CLASSES: &[&str] = &[
     "upstream-hash-by-subset",
     "upstream-hash-by-subset-size",
     "use-port-in-redirects",
+    "whitelist-source-range",
 ];
 
 /// Reads the ConfigMap that `--configmap` names, and those of classes.
@@ -125,7 +160,7 @@ pub fn resolve(snapshot: &Snapshot, options: &Options, report: &mut Report) -> A
         let message = "it does not exist: every setting has its default";
         report.object(Severity::Warning, Reason::MissingReference, "ConfigMap", &Meta::of(key), None, message);
     }
-    let main = read(map, report);
+    let main = read(map, snapshot, report);
     let ours = snapshot.ingress_classes.values().filter(|class| is_ours(class, options));
     let classes =
         ours.filter_map(|class| Some((Arc::clone(&class.metadata.name), of_class(class, map, snapshot, report)?)));
@@ -157,7 +192,7 @@ fn of_class(class: &IngressClass, main: &ConfigMap, snapshot: &Snapshot, report:
     merged.data.extend(own.iter().map(|(key, value)| ((*key).clone(), (*value).clone())));
     // What is wrong with the controller's own keys was told already.
     let mut again = Report::default();
-    let settings = read(&merged, &mut again);
+    let settings = read(&merged, snapshot, &mut again);
     for diagnostic in again.into_sorted() {
         if diagnostic.key.as_ref().is_some_and(|key| own.iter().any(|(own, _)| *own == key)) {
             report.add(diagnostic);
@@ -166,7 +201,7 @@ fn of_class(class: &IngressClass, main: &ConfigMap, snapshot: &Snapshot, report:
     Some(settings)
 }
 
-fn read(map: &ConfigMap, report: &mut Report) -> Settings {
+fn read(map: &ConfigMap, snapshot: &Snapshot, report: &mut Report) -> Settings {
     let (raw, problems) = ConfigMapSettings::parse(&map.data);
     let key = map.metadata.key();
     let denial = problems.iter().find(|problem| problem.effect == Effect::Deny);
@@ -187,7 +222,13 @@ fn read(map: &ConfigMap, report: &mut Report) -> Settings {
         let key = Some("custom-http-errors".to_owned());
         report.object(Severity::Warning, Reason::ConfigMapParsingFailed, "ConfigMap", &map.metadata, key, message);
     }
-    Settings { denied, ..from_raw(&raw) }
+    for (key, message) in identity::problems(&raw).into_iter().chain(tls::warnings(&raw)) {
+        let reason = Reason::ConfigMapParsingFailed;
+        report.object(Severity::Warning, reason, "ConfigMap", &map.metadata, Some(key.to_owned()), message);
+    }
+    let mut settings = Settings { denied, ..from_raw(&raw) };
+    headers::refer(&mut settings.global, &raw, map, snapshot, report);
+    settings
 }
 
 /// Fills in the defaults.
@@ -226,6 +267,9 @@ fn from_raw(raw: &ConfigMapSettings) -> Settings {
         balance: BalanceSettings::from_raw(raw),
         errors: ErrorSettings::from_raw(raw),
         cross_namespace: raw.allow_cross_namespace_resources.unwrap_or(false),
+        headers: headers::defaults(raw),
+        access: AccessSettings::of(raw),
+        questions: QuestionSettings::from_raw(raw),
         denied: None,
     }
 }
@@ -268,6 +312,13 @@ fn global(raw: &ConfigMapSettings) -> GlobalPolicy {
                 .map_or(log.skip_urls, |list| list.0.iter().filter_map(|url| UrlPattern::parse(url).ok()).collect()),
         },
         streams: streams(raw),
+        trust: identity::trust(raw),
+        head: identity::head(raw),
+        ipv6_names: !raw.disable_ipv6_dns.unwrap_or(!default.ipv6_names),
+        tls: tls::resolve(raw),
+        headers: headers::global(raw),
+        compression: headers::compression(raw),
+        blocks: access::blocks(raw),
     }
 }
 

@@ -90,6 +90,7 @@ fn add_upstream(
         lookup: PortLookup::Stream(entry.protocol),
         cluster_ip: false,
         external_name: options.external_names,
+        otherwise: None,
     };
     let source = Source { plan, owner: Some(Owner::Stream(Arc::clone(entry.map), entry.key.into())) };
     let (set, problem) = source.resolve(snapshot, slices.of(service).iter().copied());

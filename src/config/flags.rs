@@ -4,7 +4,6 @@ use super::row::Support::{Full, Ignored};
 use super::row::flags;
 
 const CHAINS: &str = "not in this version yet: chains are served as they are written";
-const PASSTHROUGH: &str = "not in this version yet: TLS is always ended here";
 const HISTOGRAMS: &str = "not in this version yet: histograms have fixed buckets";
 const GEOIP: &str = "not in this version yet: there is no GeoIP here";
 const NGINX: &str = "nginx's own, there is no nginx here";
@@ -60,7 +59,7 @@ flags! {
         /// ConfigMap of UDP ports and the Services behind them.
         "udp-services-configmap" udp_services_configmap: MaybeNamespacedName = "" Full;
         /// Passes TLS of some hosts through to their Services.
-        "enable-ssl-passthrough": Bool = "false" Ignored(PASSTHROUGH);
+        "enable-ssl-passthrough" enable_ssl_passthrough: Bool = "false" Full;
         /// Fetches the intermediate certificates that Secrets lack.
         "enable-ssl-chain-completion": Bool = "false" Ignored(CHAINS);
         /// Prefers endpoints of the own zone.
@@ -86,7 +85,7 @@ flags! {
         /// Port of the default server.
         "default-server-port": Int = "8181" Ignored("the default server needs no port of its own here");
         /// Port between the TLS splitter and nginx.
-        "ssl-passthrough-proxy-port": Int = "442" Ignored(PASSTHROUGH);
+        "ssl-passthrough-proxy-port": Int = "442" Ignored("there is no second process that needs one");
     }
     "Process" {
         /// File of flags: a YAML or JSON mapping of their names, without dashes, to values.

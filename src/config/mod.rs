@@ -14,7 +14,6 @@ pub mod row;
 pub mod shape;
 
 use std::net::IpAddr;
-use std::num::NonZeroUsize;
 
 pub use arguments::Arguments;
 pub use error::{ConfigError, Origin};
@@ -23,11 +22,6 @@ pub use load::{Loaded, Setting};
 pub use shape::{LogFormat, LogLevel, NamespacedName};
 
 impl Config {
-    /// How many threads serve requests: what `--workers` says, or one per core that the process may use.
-    pub fn worker_count(&self) -> NonZeroUsize {
-        self.workers.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
-    }
-
     /// What is to be logged: `--log-level`, else what `--v` amounts to.
     pub fn effective_log_level(&self) -> LogLevel {
         self.log_level.unwrap_or(match self.v {

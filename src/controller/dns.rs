@@ -80,6 +80,11 @@ fn is_this_host(ip: IpAddr) -> bool {
     ip.is_loopback() || ip.is_unspecified()
 }
 
+/// Whether requests may go there: to this host if its name may lead to it, to IPv6 unless `disable-ipv6-dns` is set.
+fn is_usable(ip: IpAddr, loopback: bool, ipv6: bool) -> bool {
+    (ipv6 || ip.is_ipv4()) && (loopback || !is_this_host(ip))
+}
+
 /// A name that cannot be resolved now keeps the addresses it had.
 async fn follow(resolver: Arc<TokioResolver>, handle: Arc<Handle>, (key, name): (UpstreamKey, DnsName)) {
     // A final dot keeps the search list out: an external name is absolute.
@@ -89,9 +94,10 @@ async fn follow(resolver: Arc<TokioResolver>, handle: Arc<Handle>, (key, name): 
         let wait = match resolver.lookup_ip(absolute.as_str()).await {
             Ok(answer) => {
                 failing = false;
+                let ipv6 = handle.live().table.global.ipv6_names;
                 let mut list: Vec<Endpoint> = answer
                     .iter()
-                    .filter(|ip| name.loopback || !is_this_host(*ip))
+                    .filter(|ip| is_usable(*ip, name.loopback, ipv6))
                     .take(MAX_ADDRESSES)
                     .map(|ip| Endpoint { address: SocketAddr::new(ip, name.port) })
                     .collect();

@@ -236,8 +236,9 @@ fn of_service<'a>(
     sources: &'a BTreeMap<UpstreamKey, Source>,
     service: &'a ObjectKey,
 ) -> impl Iterator<Item = (&'a UpstreamKey, &'a Source)> {
-    // The default backend's upstream has a name that no Service can have.
-    let names = [Arc::clone(&service.name), compile::ingress::default_upstream(&service.name)];
+    // The upstreams of the default backend and of URLs have names that no Service can have.
+    let name = &service.name;
+    let names = [Arc::clone(name), compile::ingress::default_upstream(name), compile::ingress::url_upstream(name)];
     names.into_iter().flat_map(move |name| {
         let first = UpstreamKey { namespace: Arc::clone(&service.namespace), service: name, port: "".into() };
         let same = {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,9 +17,10 @@ use super::cluster::{ClusterSettings, Speaker};
 use super::pace::Pace;
 use super::{Controller, Status};
 use crate::admin;
-use crate::compile::Options;
+use crate::compile::{self, Options};
 use crate::proxy::access_log::AccessLog;
 use crate::proxy::{Bound, Handle, ListenAddresses, ProxyOptions, bind, generate_certificate};
+use crate::snapshot::Snapshot;
 use crate::source::cluster::AccessError;
 use crate::source::{self, Feed, SourceError};
 use crate::table::Certificate;
@@ -39,7 +41,8 @@ pub struct Settings {
     /// Empty is every address.
     pub health_addresses: Vec<IpAddr>,
     pub health_port: u16,
-    pub workers: usize,
+    /// Threads that serve requests; `None`: as many as the ConfigMap says, or as there are cores.
+    pub workers: Option<NonZeroUsize>,
     pub ready_file: Option<PathBuf>,
     pub options: Options,
     pub identity: Identity,
@@ -107,22 +110,12 @@ async fn serve(mut settings: Settings, announce: impl FnOnce(&Addresses)) -> Res
     let telemetry = Arc::new(Telemetry::new(settings.identity.clone(), settings.requests.clone()).map_err(internal)?);
     telemetry.controller.set_build_info(env!("CARGO_PKG_VERSION"), "", "");
     let log = AccessLog::start(Box::new(io::stdout()), telemetry.controller.access_log_dropped())?;
-    let bound = Bound::bind(&settings.listen, settings.workers).map_err(RunError::Listen)?;
-    let https_port = bound.https.first().map_or(settings.listen.https_port, SocketAddr::port);
-    let options = ProxyOptions {
-        https_port,
-        metrics_per_undefined_host: settings.per_undefined_host,
-        stream_addresses: settings.listen.http.clone(),
-    };
+    let options = ProxyOptions { metrics_per_undefined_host: settings.per_undefined_host };
     let handle = Handle::new(options, Arc::clone(&telemetry), log.ends());
     let status = Status::new(Arc::clone(&handle), Arc::clone(&telemetry));
 
     let health = bind(&settings.health_addresses, settings.health_port).map_err(RunError::Health)?;
-    let addresses = Addresses {
-        http: bound.http.clone(),
-        https: bound.https.clone(),
-        health: health.iter().filter_map(|socket| socket.local_addr().ok()).collect(),
-    };
+    let health_addresses = health.iter().filter_map(|socket| socket.local_addr().ok()).collect();
     let admin_ends = CancellationToken::new();
     let admin = serve_health(health, &status, &settings.options.health_path, &admin_ends)?;
 
@@ -158,6 +151,8 @@ async fn serve(mut settings: Settings, announce: impl FnOnce(&Addresses)) -> Res
         if let Some(key) = settings.options.default_backend.as_ref().filter(|key| !services.contains_key(key)) {
             return Err(RunError::DefaultBackend(key.clone()));
         }
+        let bound = bind_proxy(&settings, &first.snapshot).map_err(RunError::Listen)?;
+        let addresses = Addresses { http: bound.http.clone(), https: bound.https.clone(), health: health_addresses };
         tokio::task::block_in_place(|| controller.apply(&first));
         drop(first);
         workers = handle.start(bound)?;
@@ -180,6 +175,20 @@ async fn serve(mut settings: Settings, announce: impl FnOnce(&Addresses)) -> Res
     admin.join_all().await;
     tokio::task::spawn_blocking(move || log.close()).await.map_err(|e| RunError::Internal(e.to_string()))?;
     Ok(())
+}
+
+/// Opens the proxy's ports where the flags say, else where the ConfigMap does. Errors name the address.
+fn bind_proxy(settings: &Settings, snapshot: &Snapshot) -> io::Result<Bound> {
+    let said = compile::listening(snapshot, &settings.options);
+    let mut listen = settings.listen.clone();
+    for addresses in [&mut listen.http, &mut listen.https] {
+        if addresses.is_empty() {
+            addresses.clone_from(&said.addresses);
+        }
+    }
+    let cores = || std::thread::available_parallelism().ok();
+    let workers = settings.workers.or(said.workers).or_else(cores).map_or(1, NonZeroUsize::get);
+    Bound::bind(&listen, workers)
 }
 
 fn blind() -> RunError {

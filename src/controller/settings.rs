@@ -39,6 +39,7 @@ pub fn options(config: &Config) -> Options {
         config_map: key(config.configmap.as_ref()),
         tcp_services: key(config.tcp_services_configmap.as_ref()),
         udp_services: key(config.udp_services_configmap.as_ref()),
+        ssl_passthrough: config.enable_ssl_passthrough,
         reserved_ports: reserved_ports(config),
         default_certificate: key(config.default_ssl_certificate.as_ref()),
         default_backend: key(config.default_backend_service.as_ref()),
@@ -161,7 +162,7 @@ fn settings(config: &Config, objects: Objects) -> Settings {
         },
         health_addresses: config.healthz_host.clone(),
         health_port: config.healthz_port,
-        workers: config.worker_count().get(),
+        workers: config.workers,
         ready_file: config.ready_file.clone(),
         options: options(config),
         identity: Identity {

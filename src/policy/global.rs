@@ -6,7 +6,13 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, StatusCode};
 use regex_automata::meta::Regex;
 
+use super::access::Blocks;
+use super::compression::Compression;
+use super::forwarded::TrustPolicy;
+use super::head::HeadLimits;
+use super::header_text::GlobalHeaders;
 use super::rewrite::build_regex;
+use super::server_tls::TlsPolicy;
 use super::stream::StreamPolicy;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +38,18 @@ pub struct GlobalPolicy {
     pub upstream_keep_alive: UpstreamKeepAlive,
     pub access_log: AccessLogPolicy,
     pub streams: StreamPolicy,
+    /// Requests that are answered 403 before anything else (contract §6 step 3).
+    pub blocks: Option<Arc<Blocks>>,
+    /// POST_READ: who is believed on who the client is.
+    pub trust: TrustPolicy,
+    /// POST_READ: how large a request's head may be.
+    pub head: HeadLimits,
+    /// Whether external names may lead to IPv6 addresses.
+    pub ipv6_names: bool,
+    pub tls: TlsPolicy,
+    pub headers: GlobalHeaders,
+    /// `None`: no answer is compressed.
+    pub compression: Option<Arc<Compression>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +71,7 @@ pub struct AccessLogPolicy {
 }
 
 /// An entry of nginx's `map`: the whole text, or `~regex` anywhere in it (`~*`: whatever the case).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum UrlPattern {
     Exact(String),
     Regex { text: String, regex: Regex },
@@ -68,11 +86,27 @@ impl UrlPattern {
         Ok(Self::Regex { text: text.to_owned(), regex: regex? })
     }
 
+    /// The same as nginx's `map` compares: the case of a whole text does not matter.
+    pub fn matches_as_map(&self, value: &[u8]) -> bool {
+        match self {
+            Self::Exact(text) => text.as_bytes().eq_ignore_ascii_case(value),
+            Self::Regex { regex, .. } => regex.is_match(value),
+        }
+    }
+
     pub fn matches(&self, target: &str) -> bool {
         match self {
             Self::Exact(text) => text == target,
             Self::Regex { regex, .. } => regex.is_match(target),
         }
+    }
+}
+
+/// The text, without the automaton.
+impl std::fmt::Debug for UrlPattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Exact(text) | Self::Regex { text, .. }) = self;
+        write!(f, "{text:?}")
     }
 }
 
@@ -111,6 +145,13 @@ impl Default for GlobalPolicy {
             },
             access_log: AccessLogPolicy::default(),
             streams: StreamPolicy::default(),
+            blocks: None,
+            trust: TrustPolicy::default(),
+            head: HeadLimits::default(),
+            ipv6_names: true,
+            tls: TlsPolicy::default(),
+            headers: GlobalHeaders::default(),
+            compression: None,
         }
     }
 }

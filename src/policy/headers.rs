@@ -2,6 +2,8 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use super::forwarded::TrustPolicy;
+
 macro_rules! names {
     ($($const:ident = $text:literal;)*) => { $(pub const $const: HeaderName = HeaderName::from_static($text);)* };
 }
@@ -43,12 +45,17 @@ const HOP_BY_HOP: [HeaderName; 10] = [
 pub struct Client<'a> {
     /// Address without port.
     pub address: &'a HeaderValue,
+    /// `X-Forwarded-For`.
+    pub forwarded_for: &'a HeaderValue,
+    /// What the address was taken from, where PROXY headers and HTTP headers are believed.
+    pub origin: Option<&'a HeaderValue>,
+    /// As it was believed: any text.
     pub scheme: &'a str,
     /// The port presented upstream: the listener's, or 443 for any https listener.
     pub port: &'a HeaderValue,
     /// `Host` as sent, or `:authority`.
     pub host: Option<&'a HeaderValue>,
-    /// Used when the client sent no `X-Request-ID`, or an empty one.
+    /// Used when the client sent no `X-Request-ID`, or an empty one; where it is empty, too, none is sent.
     pub request_id: HeaderValue,
 }
 
@@ -61,32 +68,58 @@ pub struct NameRules {
 
 /// Turns a client's headers into an upstream's. Framing (`Content-Length`) and `Host` are left to the caller,
 /// `Connection` and `Upgrade` too: what a client says about its own connection never passes.
-pub fn to_upstream(headers: &mut HeaderMap, client: Client<'_>, rules: NameRules) {
+pub fn to_upstream(headers: &mut HeaderMap, client: Client<'_>, rules: NameRules, trust: &TrustPolicy) {
+    strip(headers, rules);
+    move_original(headers, &trust.forwarded_for, X_ORIGINAL_FORWARDED_FOR);
+    move_original(headers, &trust.forwarded_host, X_ORIGINAL_FORWARDED_HOST);
+    if let Some(origin) = client.origin {
+        put(headers, trust.forwarded_for_proxy_protocol.clone(), origin.clone());
+    }
+    let scheme = scheme_value(client.scheme);
+    headers.insert(X_REAL_IP, client.address.clone());
+    headers.insert(X_FORWARDED_FOR, client.forwarded_for.clone());
+    put(headers, X_FORWARDED_PORT, client.port.clone());
+    put(headers, X_FORWARDED_PROTO, scheme.clone());
+    put(headers, X_FORWARDED_SCHEME, scheme.clone());
+    put(headers, X_SCHEME, scheme);
+    match client.host {
+        Some(host) => headers.insert(X_FORWARDED_HOST, trimmed(host)),
+        None => headers.remove(X_FORWARDED_HOST),
+    };
+    if headers.get(X_REQUEST_ID).is_none_or(HeaderValue::is_empty) {
+        match client.request_id.is_empty() {
+            true => headers.remove(X_REQUEST_ID),
+            false => headers.insert(X_REQUEST_ID, client.request_id),
+        };
+    }
+}
+
+/// Removes what no upstream is to see of a client's headers: names that are not allowed, and what is about its connection.
+pub fn strip(headers: &mut HeaderMap, rules: NameRules) {
     if rules.drop_invalid {
         drop_invalid_names(headers, rules.underscores);
     }
     for name in &HOP_BY_HOP {
         headers.remove(name);
     }
-    move_original(headers, &X_FORWARDED_FOR, X_ORIGINAL_FORWARDED_FOR);
-    move_original(headers, &X_FORWARDED_HOST, X_ORIGINAL_FORWARDED_HOST);
-    let scheme = scheme_value(client.scheme);
-    headers.insert(X_REAL_IP, client.address.clone());
-    headers.insert(X_FORWARDED_FOR, client.address.clone());
-    headers.insert(X_FORWARDED_PORT, client.port.clone());
-    headers.insert(X_FORWARDED_PROTO, scheme.clone());
-    headers.insert(X_FORWARDED_SCHEME, scheme.clone());
-    headers.insert(X_SCHEME, scheme);
-    match client.host {
-        Some(host) => headers.insert(X_FORWARDED_HOST, host.clone()),
-        None => headers.remove(X_FORWARDED_HOST),
-    };
-    if headers.get(X_REQUEST_ID).is_none_or(HeaderValue::is_empty) {
-        headers.insert(X_REQUEST_ID, client.request_id);
+}
+
+/// An empty value is none (nginx's `proxy_set_header`).
+fn put(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    if value.is_empty() {
+        headers.remove(name);
+    } else {
+        headers.insert(name, value);
     }
 }
 
-fn scheme_value(scheme: &str) -> HeaderValue {
+/// The value without the blanks around it, which only HTTP/1 could carry.
+pub fn trimmed(value: &HeaderValue) -> HeaderValue {
+    let text = value.as_bytes().trim_ascii();
+    if text.len() == value.len() { value.clone() } else { HeaderValue::from_bytes(text).unwrap_or(value.clone()) }
+}
+
+pub fn scheme_value(scheme: &str) -> HeaderValue {
     match scheme {
         "http" => HeaderValue::from_static("http"),
         "https" => HeaderValue::from_static("https"),
@@ -142,15 +175,17 @@ pub fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// Removes from an upstream's answer what is about its connection, its `Server` and `Date` (the proxy sets its own),
-/// `X-Pad`, nginx's `X-Accel-*` instructions, and `hidden`.
-pub fn to_client(headers: &mut HeaderMap, hidden: &[HeaderName]) {
+/// Removes from an upstream's answer what is about its connection, its `Server` unless `keep_server`, its `Date` (the
+/// proxy sets its own), `X-Pad`, nginx's `X-Accel-*` instructions, and `hidden`.
+pub fn to_client(headers: &mut HeaderMap, hidden: &[HeaderName], keep_server: bool) {
     for name in
         [header::CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, header::TE, header::TRANSFER_ENCODING, header::UPGRADE]
     {
         headers.remove(name);
     }
-    headers.remove(header::SERVER);
+    if !keep_server {
+        headers.remove(header::SERVER);
+    }
     headers.remove(header::DATE);
     headers.remove(X_PAD);
     for name in hidden {
@@ -184,8 +219,10 @@ mod tests {
         let (address, port) = (HeaderValue::from_static("192.0.2.1"), HeaderValue::from_static("80"));
         let host = HeaderValue::from_static("a.test");
         let request_id = HeaderValue::from_static("0123");
-        let client = Client { address: &address, scheme: "http", port: &port, host: Some(&host), request_id };
-        to_upstream(&mut headers, client, rules);
+        let (forwarded_for, origin) = (&address, None);
+        let (address, port, host) = (&address, &port, Some(&host));
+        let client = Client { address, forwarded_for, origin, scheme: "http", port, host, request_id };
+        to_upstream(&mut headers, client, rules, &TrustPolicy::default());
         let mut seen: Vec<_> = headers.iter().map(|(k, v)| (k.to_string(), v.to_str().unwrap().to_owned())).collect();
         seen.sort();
         seen

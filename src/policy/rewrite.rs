@@ -200,6 +200,8 @@ fn fill(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -247,5 +249,31 @@ mod tests {
         assert!(Rewrite::new("/a(?!b)", "/x").is_err());
         assert!(Rewrite::new(r"/(a)\1", "/x").is_err());
         assert!(Rewrite::new("/((a{100}){100}){100}", "/x").is_err());
+    }
+
+    /// Patterns in which a backtracking engine would be lost in for years; the tests end.
+    fn nested() -> impl Strategy<Value = String> {
+        let leaf = prop::sample::select(vec!["a", "[a-b]", ".", "a?", "(a|a)", "(a|ab)"]).prop_map(str::to_owned);
+        leaf.prop_recursive(4, 16, 3, |inner| {
+            let repeat = (inner.clone(), prop::sample::select(vec!["*", "+", "{1,3}"]));
+            prop_oneof![
+                repeat.prop_map(|(inner, times)| format!("({inner}){times}")),
+                (inner.clone(), inner).prop_map(|(left, right)| format!("{left}{right}")),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn rewrites_end_in_linear_time(pattern in nested()) {
+            let path = format!("/{}!", "a".repeat(20_000));
+            for pattern in [format!("^/{pattern}$"), format!("{pattern}x"), format!("({pattern})*$")] {
+                if let Ok(rewrite) = Rewrite::new(&pattern, "/$1") {
+                    rewrite.apply(path.as_bytes(), None);
+                }
+            }
+        }
     }
 }

@@ -89,6 +89,7 @@ names! {
         ContentType "content_type";
         DocumentRoot "document_root";
         FastcgiScriptName "fastcgi_script_name";
+        EscapedRequestUri "escaped_request_uri";
         Host "host";
         Hostname "hostname";
         HttpHost "http_host";

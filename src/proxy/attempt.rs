@@ -20,6 +20,7 @@ use super::upstream::connect::{self, Transport};
 use super::upstream::pool::{Lease, Sent};
 use super::worker::Worker;
 use crate::policy::retry::Conditions;
+use crate::policy::upstream::Timeouts;
 
 /// A try that failed, and what is needed to try again.
 pub struct Missed {
@@ -61,7 +62,9 @@ pub async fn attempt(
             },
         };
         note(exchange, |tried| tried.connect = Some(if reused { Duration::ZERO } else { began.elapsed() }));
-        match send(&worker, &mut lease, *request, progress, plan).await {
+        let (timeouts, client) = (policy.timeouts, plan.live.table().global.body_timeout);
+        let waiting = Wait { worker: &worker, progress, timeouts, client };
+        match send(&mut lease, *request, &waiting).await {
             Ok(response) => {
                 note(exchange, |tried| {
                     tried.header = Some(began.elapsed());
@@ -125,17 +128,17 @@ fn check_head(response: &Response<Incoming>, plan: &Plan<'_>) -> Result<(), Fail
     Ok(())
 }
 
-type Unsent = Option<Box<http::Request<RequestBody>>>;
+/// A request of which nothing was sent.
+pub type Unsent = Option<Box<http::Request<RequestBody>>>;
 
-async fn send(
-    worker: &Rc<Worker>,
+/// Sends a request over a connection, and waits for the answer's head. An error holds the request if nothing of it was
+/// sent.
+pub async fn send(
     lease: &mut Lease,
     request: http::Request<RequestBody>,
-    progress: &Rc<Progress>,
-    plan: &Plan<'_>,
+    waiting: &Wait<'_>,
 ) -> Result<Response<Incoming>, (Failure, Unsent)> {
     let boxed = |request| Some(Box::new(request));
-    let waiting = Wait { worker, progress, plan };
     let Some(mut sending) = lease.sender() else { return Err((Failure::Stale, boxed(request))) };
     match waiting.on(sending.ready()).await {
         Some(Ok(())) => waiting.head(sending.try_send(request)).await,
@@ -145,20 +148,21 @@ async fn send(
 }
 
 /// Waiting for an upstream while a request's body may still be on its way.
-struct Wait<'a> {
-    worker: &'a Rc<Worker>,
-    progress: &'a Rc<Progress>,
-    plan: &'a Plan<'a>,
+pub struct Wait<'a> {
+    pub worker: &'a Rc<Worker>,
+    pub progress: &'a Rc<Progress>,
+    /// The limits on an upstream that stands still, and on a client.
+    pub timeouts: Timeouts,
+    pub client: Duration,
 }
 
 impl Wait<'_> {
     /// The limit on standing still: the client's while its body is awaited, else the upstream's.
     fn limit(&self) -> Duration {
-        let timeouts = self.plan.route.policy.upstream.timeouts;
         match self.progress.waiting() {
-            Waiting::Client => self.plan.live.table().global.body_timeout,
-            Waiting::Upstream => timeouts.send,
-            Waiting::Done => timeouts.read,
+            Waiting::Client => self.client,
+            Waiting::Upstream => self.timeouts.send,
+            Waiting::Done => self.timeouts.read,
         }
     }
 

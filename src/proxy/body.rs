@@ -13,6 +13,8 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::exchange::Exchange;
+use super::filters::{Filters, Polled};
+use super::tap::{Rest, Tap, Tapped};
 use super::timer::{Deadline, Timers};
 use super::upstream::pool::Lease;
 
@@ -128,7 +130,9 @@ impl Pieces {
 #[derive(Debug)]
 pub struct RequestBody {
     ready: VecDeque<Bytes>,
-    rest: Option<Incoming>,
+    rest: Option<Rest>,
+    /// Where what comes goes besides.
+    tap: Option<Tap>,
     limit: Option<u64>,
     trailers: bool,
     progress: Rc<Progress>,
@@ -139,8 +143,22 @@ pub struct RequestBody {
 impl RequestBody {
     /// `length` is what `Content-Length` will say; `None` sends chunks.
     pub fn new(ready: VecDeque<Bytes>, rest: Option<Incoming>, length: Option<u64>, progress: Rc<Progress>) -> Self {
+        Self::over(ready, rest.map(Rest::Client), length, progress)
+    }
+
+    /// A copy of another request's body.
+    pub fn copy(ready: VecDeque<Bytes>, rest: Option<Tapped>, length: Option<u64>, progress: Rc<Progress>) -> Self {
+        Self::over(ready, rest.map(Rest::Copy), length, progress)
+    }
+
+    fn over(ready: VecDeque<Bytes>, rest: Option<Rest>, length: Option<u64>, progress: Rc<Progress>) -> Self {
         progress.note(if ready.is_empty() && rest.is_none() { Waiting::Done } else { Waiting::Upstream });
-        Self { ready, rest, limit: None, trailers: false, progress, left: length }
+        Self { ready, rest, tap: None, limit: None, trailers: false, progress, left: length }
+    }
+
+    /// Tells what comes from the client to a copy.
+    pub fn tapped(self, tap: Option<Tap>) -> Self {
+        Self { tap, ..self }
     }
 
     /// Ends the body with a fault when more than `limit` bytes came.
@@ -155,22 +173,25 @@ impl RequestBody {
 
     fn fail(&mut self, fault: BodyFault) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         self.progress.fault.set(Some(fault));
-        self.progress.unread.replace(self.rest.take());
+        self.progress.unread.replace(self.rest.take().and_then(Rest::into_unread));
         Poll::Ready(Some(Err(fault)))
     }
 
     /// Notes that `bytes` were handed on. hyper may not ask again once a declared length is reached.
     fn handed_on(&mut self, bytes: usize) {
         self.left = self.left.map(|left| left.saturating_sub(bytes as u64));
-        let ended = self.ready.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream);
+        let ended = self.ready.is_empty() && self.rest.as_ref().is_none_or(Rest::is_end_stream);
         let done = ended || self.left == Some(0);
+        if done && let Some(tap) = &self.tap {
+            tap.end();
+        }
         self.progress.note(if done { Waiting::Done } else { Waiting::Upstream });
     }
 
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         loop {
             let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
-            let frame = match Pin::new(rest).poll_frame(cx) {
+            let frame = match rest.poll_frame(cx) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => {
                     self.progress.note(Waiting::Client);
@@ -188,13 +209,16 @@ impl RequestBody {
                     if self.limit.is_some_and(|limit| received > limit) {
                         return self.fail(BodyFault::TooLarge);
                     }
+                    if let (Some(tap), Some(data)) = (&self.tap, frame.data_ref()) {
+                        tap.push(data);
+                    }
                     self.handed_on(bytes);
                     return Poll::Ready(Some(Ok(frame)));
                 }
                 Some(Err(_)) => return self.fail(BodyFault::Client),
                 None => {
                     self.rest = None;
-                    self.progress.note(Waiting::Done);
+                    self.handed_on(0);
                     return Poll::Ready(None);
                 }
             }
@@ -217,7 +241,7 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ready.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+        self.ready.is_empty() && self.rest.as_ref().is_none_or(Rest::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -232,6 +256,7 @@ impl Body for RequestBody {
 #[derive(Debug)]
 pub struct ProxyBody {
     kind: Kind,
+    filters: Option<Box<Filters>>,
     exchange: Option<Box<Exchange>>,
 }
 
@@ -249,12 +274,14 @@ struct UpstreamBody {
     request: Rc<Progress>,
     read_timeout: Duration,
     deadline: Option<Deadline>,
+    /// Nothing has come since the deadline was set. A client that takes its time is not the upstream's silence.
+    silent: bool,
     timers: Rc<Timers>,
 }
 
 impl ProxyBody {
     pub fn full(bytes: Bytes) -> Self {
-        Self { kind: Kind::Full(Some(bytes).filter(|b| !b.is_empty())), exchange: None }
+        Self { kind: Kind::Full(Some(bytes).filter(|b| !b.is_empty())), filters: None, exchange: None }
     }
 
     pub fn upstream(
@@ -265,21 +292,36 @@ impl ProxyBody {
         timers: &Rc<Timers>,
     ) -> Self {
         let timers = Rc::clone(timers);
-        let mut body = UpstreamBody { incoming, lease: Some(lease), request, read_timeout, deadline: None, timers };
+        let mut body =
+            UpstreamBody { incoming, lease: Some(lease), request, read_timeout, deadline: None, silent: false, timers };
         if body.incoming.is_end_stream() {
             body.release();
         }
-        Self { kind: Kind::Upstream(Box::new(body)), exchange: None }
+        Self { kind: Kind::Upstream(Box::new(body)), filters: None, exchange: None }
     }
 
     pub fn is_full(&self) -> bool {
         matches!(self.kind, Kind::Full(_))
     }
 
+    /// What the body passes through from now on.
+    pub fn filter(&mut self, filters: Filters) {
+        self.filters = Some(Box::new(filters));
+    }
+
     /// Ties the exchange's end to the body's.
     pub fn with_exchange(mut self, exchange: Box<Exchange>) -> Self {
         self.exchange = Some(exchange);
         self
+    }
+}
+
+impl Kind {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Polled {
+        match self {
+            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Upstream(body) => body.poll(cx),
+        }
     }
 }
 
@@ -298,14 +340,15 @@ impl UpstreamBody {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
                 let deadline = self.deadline.get_or_insert_with(|| Deadline::after(&self.timers, self.read_timeout));
+                if !std::mem::replace(&mut self.silent, true) {
+                    deadline.reset(self.read_timeout);
+                }
                 ready!(deadline.poll_expired(cx));
                 self.lease = None;
                 return Poll::Ready(Some(Err(BodyFault::Timeout)));
             }
         };
-        if let Some(deadline) = &self.deadline {
-            deadline.reset(self.read_timeout);
-        }
+        self.silent = false;
         match frame {
             Some(Ok(frame)) => {
                 if self.incoming.is_end_stream() {
@@ -325,24 +368,41 @@ impl UpstreamBody {
     }
 }
 
+fn length(frame: &Frame<Bytes>) -> u64 {
+    frame.data_ref().map_or(0, |data| data.len() as u64)
+}
+
 impl Body for ProxyBody {
     type Data = Bytes;
     type Error = BodyFault;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         let this = &mut *self;
-        let frame = match &mut this.kind {
-            Kind::Full(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
-            Kind::Upstream(body) => ready!(body.poll(cx)),
+        let mut read = 0;
+        let mut source = |cx: &mut Context<'_>| {
+            let polled = this.kind.poll(cx);
+            if let Poll::Ready(Some(Ok(frame))) = &polled {
+                read += length(frame);
+            }
+            polled
         };
-        if let (Some(exchange), Some(Ok(frame))) = (&mut this.exchange, &frame) {
-            exchange.body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        let polled = match &mut this.filters {
+            None => source(cx),
+            Some(filters) => filters.poll(cx, source),
+        };
+        if let Some(exchange) = &mut this.exchange {
+            exchange.upstream_bytes += read;
+            if let Poll::Ready(Some(Ok(frame))) = &polled {
+                exchange.body_bytes += length(frame);
+            }
         }
-        Poll::Ready(frame)
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
+            // What is held back or not yet encoded is still to come.
+            _ if self.filters.is_some() => false,
             Kind::Full(bytes) => bytes.is_none(),
             Kind::Upstream(body) => body.incoming.is_end_stream(),
         }
@@ -350,6 +410,7 @@ impl Body for ProxyBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
+            _ if self.filters.is_some() => SizeHint::default(),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
             Kind::Upstream(body) => body.incoming.size_hint(),
         }

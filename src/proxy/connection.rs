@@ -22,13 +22,13 @@ use tokio::time::Instant;
 
 use super::body::ProxyBody;
 use super::io::{Signs, Watched};
+use super::l4::proxy_header::Ends;
 use super::phases;
 use super::timer::Deadline;
+use super::tls::session::Session;
 use super::worker::{LocalExecutor, Worker};
 use crate::telemetry::process::ConnectionState;
 
-/// The largest request head, in bytes (design: hardening 1a).
-const MAX_HEAD: usize = 32 * 1024;
 /// Header lines of a request.
 const MAX_HEADERS: usize = 256;
 /// What a connection that must end gets to finish its last write.
@@ -50,10 +50,14 @@ pub struct Client {
     pub port: u16,
     /// The port presented upstream: the listener's, 443 for TLS.
     pub port_value: HeaderValue,
+    /// Source and destination that its PROXY header gave, which is believed only from who may speak for others.
+    pub proxied: Option<Ends>,
+    /// What the handshake of a TLS connection came to.
+    pub session: Option<Box<Session>>,
 }
 
 impl Client {
-    pub fn new(address: SocketAddr, tls: bool, port: u16) -> Self {
+    pub fn new(address: SocketAddr, tls: bool, port: u16, proxied: Option<Ends>) -> Self {
         let canonical = SocketAddr::new(address.ip().to_canonical(), address.port());
         let text = |text: String| HeaderValue::from_maybe_shared(text).unwrap_or(HeaderValue::from_static("-"));
         Self {
@@ -62,6 +66,8 @@ impl Client {
             tls,
             port,
             port_value: text(if tls { 443 } else { port }.to_string()),
+            proxied,
+            session: None,
         }
     }
 
@@ -204,6 +210,8 @@ struct Settings {
     keep_alive: bool,
     http2: bool,
     streams: u32,
+    /// The largest head, in bytes.
+    head: usize,
 }
 
 impl Settings {
@@ -216,25 +224,30 @@ impl Settings {
             keep_alive: !global.keep_alive.is_zero(),
             http2: global.http2,
             streams: global.http2_max_streams.max(1),
+            head: global.head.buffer(),
         }
+    }
+
+    fn header_list(&self) -> u32 {
+        u32::try_from(self.head).unwrap_or(u32::MAX)
     }
 
     fn http1(&self) -> http1::Builder {
         let mut builder = http1::Builder::new();
-        builder.keep_alive(self.keep_alive).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
+        builder.keep_alive(self.keep_alive).max_buf_size(self.head).max_headers(MAX_HEADERS);
         builder
     }
 
     fn http2(&self) -> http2::Builder<LocalExecutor> {
         let mut builder = http2::Builder::new(LocalExecutor);
-        builder.max_concurrent_streams(self.streams).max_header_list_size(MAX_HEAD as u32);
+        builder.max_concurrent_streams(self.streams).max_header_list_size(self.header_list());
         builder
     }
 
     fn either(&self) -> auto::Builder<LocalExecutor> {
         let mut builder = auto::Builder::new(LocalExecutor);
-        builder.http1().keep_alive(self.keep_alive).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
-        builder.http2().max_concurrent_streams(self.streams).max_header_list_size(MAX_HEAD as u32);
+        builder.http1().keep_alive(self.keep_alive).max_buf_size(self.head).max_headers(MAX_HEADERS);
+        builder.http2().max_concurrent_streams(self.streams).max_header_list_size(self.header_list());
         builder
     }
 }

@@ -11,11 +11,15 @@ use http::{Method, Response, Uri, Version};
 
 use super::access_log::{Attempt, Format, Record, RequestLine};
 use super::body::Progress;
+use super::client_certificate::Checked;
 use super::connection::{Activity, Client};
 use super::upstream::load::InFlight;
 use super::worker::{LocalLive, Worker};
+use super::zone::Held;
+use crate::policy::external_auth::Granted;
 use crate::policy::forwarded::Forwarded;
 use crate::policy::headers::X_REQUEST_ID;
+use crate::policy::login::remote_user;
 use crate::table::{Index, Target};
 use crate::telemetry::{Observation, UpstreamTimes};
 
@@ -46,6 +50,12 @@ pub struct Exchange {
     pub version: Version,
     user_agent: Option<HeaderValue>,
     referer: Option<HeaderValue>,
+    /// As it was sent: it names the user, even where nobody asked.
+    authorization: Option<HeaderValue>,
+    /// A user that another way of asking than basic authentication let in.
+    pub user: Option<Vec<u8>>,
+    /// Counts the request among its client's, where these are limited.
+    pub held: Option<Held>,
     pub request_id: HeaderValue,
     /// Lower-case, without port.
     pub host: String,
@@ -61,6 +71,10 @@ pub struct Exchange {
     pub in_flight: Option<InFlight>,
     /// The request's head, kept where an error backend may have to be asked.
     pub error_request: Option<Box<HeaderMap>>,
+    /// `Access-Control-Allow-Origin`, where the origin is let in.
+    pub cors: Option<HeaderValue>,
+    /// What an authentication service gave the request, once it let it pass.
+    pub granted: Option<Box<Granted>>,
     head_bytes: u64,
     /// The request's body, as far as it came.
     pub progress: Option<Rc<Progress>>,
@@ -76,9 +90,13 @@ pub struct Exchange {
     pub status: u16,
     pub response_head: u64,
     pub body_bytes: u64,
+    /// The body as the upstream sent it, before it was compressed.
+    pub upstream_bytes: u64,
     pub is_health: bool,
-    /// Answered by the server before any location: nginx sends no HSTS then (contract §6 step 3).
-    pub is_app_root: bool,
+    /// What its host makes of the client's certificate, where it asks for one.
+    pub certificate: Option<Checked>,
+    /// Answered by the server before any location: nginx sends no HSTS then (contract §6 steps 1 to 3).
+    pub is_by_server: bool,
 }
 
 impl Exchange {
@@ -92,7 +110,10 @@ impl Exchange {
         let headers = request.headers();
         let sent_id = headers.get(X_REQUEST_ID).filter(|id| !id.is_empty()).cloned();
         Box::new(Self {
-            request_id: sent_id.unwrap_or_else(|| request_id(worker)),
+            request_id: sent_id.unwrap_or_else(|| match live.table().global.headers.request_id {
+                true => request_id(worker),
+                false => HeaderValue::from_static(""),
+            }),
             worker: Rc::clone(worker),
             live: Rc::clone(live),
             client: Rc::clone(client),
@@ -103,6 +124,9 @@ impl Exchange {
             version: request.version(),
             user_agent: headers.get(header::USER_AGENT).cloned(),
             referer: headers.get(header::REFERER).cloned(),
+            authorization: headers.get(header::AUTHORIZATION).cloned(),
+            user: None,
+            held: None,
             host: String::new(),
             sent_host: None,
             forwarded: None,
@@ -110,6 +134,8 @@ impl Exchange {
             session_cookie: None,
             in_flight: None,
             error_request: None,
+            cors: None,
+            granted: None,
             head_bytes: request_head_bytes(request),
             progress: None,
             tunnel: None,
@@ -120,8 +146,10 @@ impl Exchange {
             status: 0,
             response_head: 0,
             body_bytes: 0,
+            upstream_bytes: 0,
             is_health: false,
-            is_app_root: false,
+            certificate: None,
+            is_by_server: false,
         })
     }
 
@@ -161,6 +189,21 @@ impl Exchange {
         self.forwarded.as_ref().and_then(|forwarded| forwarded.host.as_ref()).or(self.sent_host.as_ref())
     }
 
+    /// `X-Forwarded-For` for upstreams.
+    pub fn forwarded_for(&self) -> &HeaderValue {
+        self.forwarded.as_ref().and_then(|forwarded| forwarded.chain.as_ref()).unwrap_or(self.remote_value())
+    }
+
+    /// Bytes of the request's head.
+    pub fn head_bytes(&self) -> u64 {
+        self.head_bytes
+    }
+
+    /// nginx's `$remote_user`.
+    pub fn remote_user(&self) -> Option<Vec<u8>> {
+        self.user.clone().or_else(|| remote_user(self.authorization.as_ref()?))
+    }
+
     fn received(&self) -> u64 {
         self.progress.as_ref().map_or(0, |progress| progress.received.get())
     }
@@ -173,7 +216,7 @@ impl Exchange {
     /// Notes what went through the tunnel: `received` from the client, `sent` to it.
     pub fn tunnelled(&mut self, received: u64, sent: u64) {
         self.head_bytes += received;
-        self.body_bytes = sent;
+        (self.body_bytes, self.upstream_bytes) = (sent, sent);
     }
 
     /// Hands the exchange to its tunnel, if it has one.
@@ -241,7 +284,7 @@ impl Exchange {
             .enumerate()
             .map(|(i, tried)| Attempt {
                 addr: tried.address,
-                response_length: (i == last && tried.failed_after.is_none()).then_some(self.body_bytes),
+                response_length: (i == last && tried.failed_after.is_none()).then_some(self.upstream_bytes),
                 response_time: tried.failed_after.unwrap_or_else(|| tried.began.elapsed()),
                 status: tried.status,
             })
@@ -250,10 +293,11 @@ impl Exchange {
         let clock = self.worker.clock.borrow();
         let text = |value: &'_ Option<HeaderValue>| value.as_ref().map(|v| v.as_bytes().to_vec());
         let (referer, user_agent) = (text(&self.referer), text(&self.user_agent));
+        let remote_user = self.remote_user();
         let record = Record {
             remote_addr: self.remote().ip(),
             remote_port: self.remote().port(),
-            remote_user: None,
+            remote_user: remote_user.as_deref(),
             time: &clock,
             request: Some(RequestLine { method: &self.method, target: target.as_bytes(), version: self.version }),
             uri: &self.path,

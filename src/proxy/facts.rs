@@ -5,7 +5,11 @@ use std::io::Write as _;
 use http::Version;
 use http::header::{self, HeaderMap, HeaderName};
 
+use super::client_certificate;
 use super::exchange::Exchange;
+use super::tls::session::Session;
+use crate::base::path::escape_component;
+use crate::policy::client_certificate::shown::Shown;
 use crate::policy::headers::{X_FORWARDED_FOR, joined};
 use crate::policy::template::Values;
 use crate::policy::variable::{Named, Variable};
@@ -39,6 +43,11 @@ impl Facts<'_> {
             Named::IsArgs => put(Some(if query.is_some_and(|q| !q.is_empty()) { b"?" } else { b"" }), out),
             Named::Uri => put(Some(&exchange.path), out),
             Named::RequestUri => put(Some(exchange.target().as_bytes()), out),
+            Named::EscapedRequestUri => {
+                let mut text = String::new();
+                escape_component(exchange.target().as_bytes(), &mut text);
+                put(Some(text.as_bytes()), out)
+            }
             Named::RequestMethod => put(Some(exchange.method.as_str().as_bytes()), out),
             Named::RequestLine => {
                 display(format_args!("{} {} {}", exchange.method, exchange.target(), protocol(exchange.version)), out)
@@ -54,12 +63,16 @@ impl Facts<'_> {
             Named::Https => put(exchange.client.tls.then_some(&b"on"[..]), out),
             Named::ServerPort => display(exchange.client.port, out),
             Named::RemoteAddr => put(Some(exchange.remote_value().as_bytes()), out),
-            Named::RemotePort => display(exchange.remote().port(), out),
+            Named::RemoteUser => put(exchange.remote_user().as_deref(), out),
+            // Of who was named by an address alone there is none.
+            Named::RemotePort => exchange.remote().port() != 0 && display(exchange.remote().port(), out),
             Named::BinaryRemoteAddr => match exchange.remote().ip() {
                 std::net::IpAddr::V4(ip) => put(Some(&ip.octets()), out),
                 std::net::IpAddr::V6(ip) => put(Some(&ip.octets()), out),
             },
             Named::RealipRemoteAddr => put(Some(exchange.client.address_value.as_bytes()), out),
+            Named::ProxyProtocolAddr => exchange.client.proxied.is_some_and(|(source, _)| display(source.ip(), out)),
+            Named::ProxyProtocolPort => exchange.client.proxied.is_some_and(|(source, _)| display(source.port(), out)),
             Named::RealipRemotePort => display(exchange.client.address.port(), out),
             Named::ProxyAddXForwardedFor => {
                 if self.header(&X_FORWARDED_FOR, out) {
@@ -86,8 +99,30 @@ impl Facts<'_> {
                 });
                 put(upstream.map(|upstream| upstream.name.as_bytes()), out)
             }
+            Named::SslProtocol => self.session(|session| Some(session.protocol), out),
+            Named::SslCipher => self.session(|session| Some(session.cipher), out),
+            Named::SslServerName => self.session(|session| session.server_name.as_deref(), out),
+            Named::SslSessionReused => self.session(|session| Some(if session.reused { "r" } else { "." }), out),
+            Named::SslClientVerify => match (exchange.certificate, &exchange.client.session) {
+                (_, None) => false,
+                (None, Some(_)) => put(Some(b"NONE"), out),
+                (Some(checked), Some(_)) => put(Some(checked.verdict.text().as_bytes()), out),
+            },
+            Named::SslClientSubject => self.certificate(|shown| &shown.subject, out),
+            Named::SslClientIssuer => self.certificate(|shown| &shown.issuer, out),
+            Named::SslClientSerial => self.certificate(|shown| &shown.serial, out),
+            Named::SslClientFingerprint => self.certificate(|shown| &shown.fingerprint, out),
+            Named::SslClientEscapedCert => self.certificate(|shown| &shown.escaped, out),
             _ => false,
         }
+    }
+
+    fn session(&self, value: impl Fn(&Session) -> Option<&str>, out: &mut Vec<u8>) -> bool {
+        put(self.exchange.client.session.as_deref().and_then(value).map(str::as_bytes), out)
+    }
+
+    fn certificate(&self, value: impl Fn(&Shown) -> &str, out: &mut Vec<u8>) -> bool {
+        put(client_certificate::shown(self.exchange).map(|shown| value(shown).as_bytes()), out)
     }
 
     fn route(&self) -> Option<&Route> {

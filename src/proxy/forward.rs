@@ -5,28 +5,31 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderValue};
 use http::uri::PathAndQuery;
-use http::{Method, Response, StatusCode, Uri, Version};
+use http::{StatusCode, Uri, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use tokio::task::spawn_local;
 
+use super::answer::answer;
 use super::attempt::{attempt, condition, status_of, was_sent};
-use super::body::{BodyFault, Pieces, Progress, ProxyBody, RequestBody, Waiting};
+use super::body::{BodyFault, Pieces, Progress, RequestBody, Waiting};
 use super::choose::Token;
+use super::client_certificate;
 use super::error_pages::{self, StandIn};
 use super::exchange::Exchange;
 use super::facts::Facts;
 use super::fastcgi::Params;
+use super::mirror::{self, Original};
 use super::phases::Stopped;
+use super::request_headers;
 use super::respond::{self, Answer};
+use super::tap::Tap;
 use super::timer::within;
 use super::upgrade::Upgrade;
 use super::upstream::Failure;
 use super::upstream::load::InFlight;
-use super::upstream::pool::Lease;
 use super::worker::LocalLive;
 use crate::policy::body::MAX_BUFFERED;
 use crate::policy::headers::{self, NameRules};
@@ -55,6 +58,8 @@ struct Held {
     ready: VecDeque<Bytes>,
     rest: Option<Incoming>,
     length: Option<u64>,
+    /// What tells the rest to a copy.
+    tap: Option<Tap>,
 }
 
 /// Tries of one request, whatever `proxy-next-upstream-tries` and the number of endpoints say.
@@ -78,7 +83,11 @@ pub async fn forward(
         Err(fault) => return Err(refused(fault, Some(body))),
     };
     let length = if whole { Some(ready.iter().map(|b| b.len() as u64).sum()) } else { declared };
-    let held = Held { ready, rest: (!whole).then_some(body), length };
+    let mut held = Held { ready, rest: (!whole).then_some(body), length, tap: None };
+    if let Some(mirror) = &plan.route.policy.mirror {
+        let original = Original { ready: &held.ready, streams: !whole, length };
+        held.tap = mirror::begin(exchange, mirror, plan.route.policy.upstream.response_head_limit, &parts, &original);
+    }
     if prepare(exchange, &plan, &mut parts, &held, declared.is_some()).is_none() {
         return Err(Stopped { answer: respond::page(StatusCode::BAD_REQUEST), unread: held.rest });
     }
@@ -92,7 +101,7 @@ pub async fn bodiless(
     mut parts: http::request::Parts,
 ) -> Result<Answer, Stopped> {
     let progress = Progress::new(&exchange.worker.timers);
-    let held = Held { ready: VecDeque::new(), rest: None, length: Some(0) };
+    let held = Held { ready: VecDeque::new(), rest: None, length: Some(0), tap: None };
     if prepare(exchange, &plan, &mut parts, &held, false).is_none() {
         return Err(Stopped { answer: respond::page(StatusCode::BAD_REQUEST), unread: None });
     }
@@ -129,7 +138,7 @@ async fn deliver(
                 if error_pages::intercepts(plan.route, &response) {
                     return Err(error_pages::give_up(exchange, &plan, response, lease));
                 }
-                return Ok(answer(exchange, plan, response, lease, (&parts.method, progress)));
+                return Ok(answer(exchange, plan, response, lease, (parts, progress)));
             }
             Err(missed) => missed,
         };
@@ -165,6 +174,7 @@ fn build(
 ) -> http::Request<RequestBody> {
     let policy = &plan.route.policy;
     let body = RequestBody::new(held.ready.clone(), held.rest.take(), held.length, Rc::clone(progress))
+        .tapped(held.tap.take())
         .limited(policy.body_limit)
         .with_trailers(policy.upstream.protocol.is_http2());
     let mut request = http::Request::new(body);
@@ -233,25 +243,32 @@ fn prepare(
         headers::join_cookies(&mut parts.headers);
     }
     // Templates speak of the request as the client sent it.
+    let filled = request_headers::fill(&global.headers, exchange, &parts.headers);
     let host = match &policy.vhost {
         Some(template) => {
             Some(HeaderValue::from_bytes(&template.fill(&Facts { exchange, headers: &parts.headers })).ok()?)
         }
-        None => exchange.sent_host.clone(),
+        None => exchange.forwarded_host().map(headers::trimmed),
     };
-    let host = match plan.stand_in {
+    let mut host = match plan.stand_in {
         Some(StandIn::ErrorPage(_)) => exchange.forwarded_host().cloned(),
         Some(StandIn::Unavailable) | None => host,
     };
     let client = headers::Client {
         address: exchange.remote_value(),
+        forwarded_for: exchange.forwarded_for(),
+        origin: exchange.forwarded.as_ref().and_then(|f| f.origin.as_ref()),
         scheme: exchange.scheme(),
         port: exchange.forwarded_port(),
         host: exchange.forwarded_host(),
         request_id: exchange.request_id.clone(),
     };
     let rules = NameRules { drop_invalid: global.drop_invalid_headers, underscores: global.underscores_in_headers };
-    headers::to_upstream(&mut parts.headers, client, rules);
+    headers::to_upstream(&mut parts.headers, client, rules, &global.trust);
+    client_certificate::tell(exchange, &mut parts.headers);
+    if let Some(granted) = &exchange.granted {
+        granted.apply(&mut parts.headers);
+    }
     match held.length {
         Some(length) if length > 0 || declared => {
             parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
@@ -282,6 +299,7 @@ fn prepare(
             }
         }
     }
+    request_headers::set(filled, &mut parts.headers, &mut host);
     let target: PathAndQuery = match &plan.target {
         Some(target) => target.parse().ok()?,
         None => parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")),
@@ -327,63 +345,4 @@ fn refused(fault: BodyFault, unread: Option<Incoming>) -> Stopped {
         BodyFault::Client | BodyFault::Upstream => StatusCode::BAD_REQUEST,
     };
     Stopped { answer: respond::page(status), unread }
-}
-
-/// The upstream's answer as the client gets it.
-fn answer(
-    exchange: &mut Exchange,
-    plan: Plan<'_>,
-    mut response: Response<Incoming>,
-    lease: Lease,
-    (method, progress): (&Method, &Rc<Progress>),
-) -> Answer {
-    let read = plan.route.policy.upstream.timeouts.read;
-    let granted = response.headers().get(header::UPGRADE).cloned();
-    headers::to_client(response.headers_mut(), &plan.live.table().global.hide_headers);
-    let tunnel = exchange.tunnel();
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS
-        && let Some(upgrade) = plan.upgrade
-    {
-        let upstream = hyper::upgrade::on(&mut response);
-        spawn_local(upgrade.tunnel(Rc::clone(&exchange.worker), upstream, read, tunnel));
-        let mut switched = Response::new(ProxyBody::full(Bytes::new()));
-        *switched.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        *switched.headers_mut() = std::mem::take(response.headers_mut());
-        restore_upgrade(switched.headers_mut(), granted);
-        return switched;
-    }
-    let (mut head, incoming) = response.into_parts();
-    set_length(&mut head.headers, head.status, method, &incoming);
-    let timers = &exchange.worker.timers;
-    let body = ProxyBody::upstream(incoming, lease, Rc::clone(progress), read, timers);
-    let mut answer = Response::new(body);
-    *answer.status_mut() = head.status;
-    *answer.headers_mut() = head.headers;
-    answer
-}
-
-/// A body is framed as it was read, whatever the upstream's headers say besides. Where there is no body,
-/// `Content-Length` says what there would be (RFC 9110 §8.6), if it is one number.
-fn set_length(headers: &mut HeaderMap, status: StatusCode, method: &Method, body: &Incoming) {
-    if method == Method::HEAD || status == StatusCode::NOT_MODIFIED {
-        let mut lines = headers.get_all(header::CONTENT_LENGTH).iter();
-        let one = lines.next().is_some_and(|value| value.to_str().is_ok_and(|v| v.parse::<u64>().is_ok()));
-        if !one || lines.next().is_some() {
-            headers.remove(header::CONTENT_LENGTH);
-        }
-        return;
-    }
-    match body.size_hint().exact() {
-        Some(length) if status != StatusCode::NO_CONTENT => {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length))
-        }
-        _ => headers.remove(header::CONTENT_LENGTH),
-    };
-}
-
-fn restore_upgrade(headers: &mut HeaderMap, granted: Option<HeaderValue>) {
-    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    if let Some(protocol) = granted {
-        headers.insert(header::UPGRADE, protocol);
-    }
 }

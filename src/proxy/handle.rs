@@ -1,9 +1,9 @@
 //! The control plane's only door to the proxy: install a table, swap endpoints, drain.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -12,9 +12,13 @@ use super::access_log::LogEnds;
 use super::l4::Ports;
 use super::listener::Bound;
 use super::live::{Changes, Endpoints, Live, UpstreamState};
+use super::login::Hashing;
+use super::tls::configs::Configs;
 use super::upstream::tls::ClientTls;
-use super::{tls, worker};
+use super::worker;
+use super::zone::{Memory, Zone};
 use crate::policy::balance::Prepared;
+use crate::policy::limits::ZoneKey;
 use crate::policy::upstream::UpstreamTls;
 use crate::table::{DnsName, Endpoint, EndpointSet, RoutingTable, Upstream, UpstreamKey};
 use crate::telemetry::{RouteLabels, Telemetry};
@@ -22,19 +26,21 @@ use crate::telemetry::{RouteLabels, Telemetry};
 /// What does not change while the proxy runs.
 #[derive(Clone, Debug)]
 pub struct ProxyOptions {
-    /// The port that https redirects and `X-Forwarded-Port` speak of.
-    pub https_port: u16,
     /// Count requests that no rule has, under the host `_` (`--metrics-per-undefined-host`).
     pub metrics_per_undefined_host: bool,
-    /// Where the ports of TCP and UDP services are opened; empty is every address.
-    pub stream_addresses: Vec<IpAddr>,
+}
+
+/// Where the proxy listens, once it does.
+#[derive(Debug, Default)]
+struct Listening {
+    https_port: u16,
+    addresses: Vec<IpAddr>,
 }
 
 /// Shared by the controller and all workers.
 #[derive(Debug)]
 pub struct Handle {
     pub(super) live: Arc<ArcSwap<Live>>,
-    pub(super) tls: tls::Acceptor,
     pub(super) options: ProxyOptions,
     pub(super) telemetry: Arc<Telemetry>,
     pub(super) access_log: LogEnds,
@@ -42,16 +48,21 @@ pub struct Handle {
     /// Told of every install, and of upstreams that get their first endpoint or lose their last one.
     pub(super) changes: Changes,
     pub(super) ports: Ports,
+    pub(super) hashing: Hashing,
+    pub(super) zone_memory: Arc<Memory>,
     /// A new connection may be refused keep-alive before the listeners close.
     pub(super) stopping: AtomicBool,
+    listening: OnceLock<Listening>,
     installed: Mutex<Installed>,
 }
 
 /// Live state by its stable key (invariant 4). Only installs touch it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Installed {
     upstreams: HashMap<UpstreamKey, Arc<UpstreamState>>,
     client_tls: HashMap<Arc<UpstreamTls>, Arc<ClientTls>>,
+    server_tls: Configs,
+    zones: HashMap<ZoneKey, Arc<Zone>>,
     generation: u64,
     changes: Changes,
 }
@@ -61,16 +72,25 @@ impl Handle {
         let live = Arc::new(ArcSwap::from_pointee(Live::empty()));
         let changes = Changes::new(());
         Arc::new(Self {
-            tls: tls::Acceptor::new(&live),
-            live,
             options,
             telemetry,
             access_log,
             draining: watch::Sender::new(false),
             ports: Ports::default(),
+            hashing: Hashing::default(),
+            zone_memory: Arc::default(),
             stopping: AtomicBool::new(false),
-            installed: Mutex::new(Installed { changes: changes.clone(), ..Installed::default() }),
+            listening: OnceLock::new(),
+            installed: Mutex::new(Installed {
+                upstreams: HashMap::new(),
+                client_tls: HashMap::new(),
+                server_tls: Configs::new(&live),
+                zones: HashMap::new(),
+                generation: 0,
+                changes: changes.clone(),
+            }),
             changes,
+            live,
         })
     }
 
@@ -87,12 +107,16 @@ impl Handle {
         let upstreams: Vec<_> =
             table.upstreams.iter().map(|upstream| installed.upstream(upstream, endpoints.get(&upstream.key))).collect();
         let client_tls: Vec<_> = table.upstream_tls.iter().map(|tls| installed.tls(tls)).collect();
+        let handshakes = installed.server_tls.of_table(&table);
         let metrics = self.register_routes(&table);
+        installed.zones = installed.zones(&table, &self.zone_memory);
         installed.generation += 1;
         installed.upstreams = upstreams.iter().map(|u| (u.key.clone(), Arc::clone(u))).collect();
         installed.client_tls.retain(|tls, _| table.upstream_tls.contains(tls));
         let generation = installed.generation;
-        let live = Arc::new(Live { table: Arc::new(table), upstreams, client_tls, metrics, generation });
+        let zones = installed.zones.clone();
+        let table = Arc::new(table);
+        let live = Arc::new(Live { table, upstreams, client_tls, handshakes, metrics, zones, generation });
         self.live.store(Arc::clone(&live));
         self.changes.send_replace(());
         self.telemetry.requests.retain(&live.metrics);
@@ -144,8 +168,21 @@ impl Handle {
 
     /// Starts a worker on each of the bound sockets' shares. Its thread ends after [`Self::drain`].
     pub fn start(self: &Arc<Self>, bound: Bound) -> std::io::Result<Vec<std::thread::JoinHandle<()>>> {
+        let https_port = bound.https.first().map_or(0, SocketAddr::port);
+        // It is started once.
+        let _ = self.listening.set(Listening { https_port, addresses: bound.addresses });
         let workers = bound.workers.into_iter().enumerate();
         workers.map(|(number, sockets)| worker::start(Arc::clone(self), sockets, number)).collect()
+    }
+
+    /// The port that https redirects and `X-Forwarded-Port` speak of.
+    pub(super) fn https_port(&self) -> u16 {
+        self.listening.get().map_or(0, |listening| listening.https_port)
+    }
+
+    /// Where the ports of TCP and UDP services are opened; empty is every address.
+    pub(super) fn stream_addresses(&self) -> &[IpAddr] {
+        self.listening.get().map_or(&[], |listening| &listening.addresses)
     }
 
     /// Answers over HTTP/1 carry `Connection: close` from now on; listeners still accept.
@@ -195,6 +232,19 @@ impl Installed {
             state.endpoints.store(list);
         }
         Arc::clone(state)
+    }
+
+    /// The zones of a table: those that it has already, and new ones.
+    fn zones(&self, table: &RoutingTable, memory: &Arc<Memory>) -> HashMap<ZoneKey, Arc<Zone>> {
+        let mut zones = HashMap::new();
+        let accesses = table.routes.iter().filter_map(|route| route.policy.access.as_ref());
+        for key in accesses.filter_map(|access| Some(&access.limits.as_ref()?.zone)) {
+            if !zones.contains_key(key) {
+                let zone = self.zones.get(key).map_or_else(|| Arc::new(Zone::new(memory)), Arc::clone);
+                zones.insert(key.clone(), zone);
+            }
+        }
+        zones
     }
 
     fn tls(&mut self, settings: &Arc<UpstreamTls>) -> Arc<ClientTls> {

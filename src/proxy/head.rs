@@ -17,9 +17,8 @@ pub fn check_method(method: &Method) -> Result<(), StatusCode> {
     if well_formed { Ok(()) } else { Err(StatusCode::BAD_REQUEST) }
 }
 
-/// What hyper leaves to us: a transfer coding is `chunked`, once, and not of HTTP/1.0; a target has at most 8 KiB.
+/// What hyper leaves to us: a transfer coding is `chunked`, once, and not of HTTP/1.0.
 pub fn check_framing(request: &Request) -> Result<(), StatusCode> {
-    const MAX_TARGET: usize = 8 * 1024;
     let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
     if let Some(coding) = codings.next() {
         let chunked = coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
@@ -30,7 +29,7 @@ pub fn check_framing(request: &Request) -> Result<(), StatusCode> {
             return Err(StatusCode::NOT_IMPLEMENTED);
         }
     }
-    if sent_target(request).len() > MAX_TARGET { Err(StatusCode::URI_TOO_LONG) } else { Ok(()) }
+    Ok(())
 }
 
 pub struct RequestedHost {

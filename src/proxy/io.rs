@@ -112,6 +112,10 @@ impl<S: AsyncWrite + Unpin> Watched<S> {
         if self.line.names_other_version() && status == StatusCode::BAD_REQUEST {
             status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
         }
+        if status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE {
+            // A head that fills its buffer: nginx's 414 while that is the request line, then its 494, seen as 400.
+            status = if self.line.complete { StatusCode::BAD_REQUEST } else { StatusCode::URI_TOO_LONG };
+        }
         self.page = Some(Page { bytes: respond::raw_page(status), written: 0, stands_for: bytes.len() });
         true
     }

@@ -20,6 +20,8 @@ pub struct ListenAddresses {
 pub struct Bound {
     pub http: Vec<SocketAddr>,
     pub https: Vec<SocketAddr>,
+    /// What was asked for on behalf of plain connections; empty is every address.
+    pub(super) addresses: Vec<IpAddr>,
     pub(super) workers: Vec<Sockets>,
 }
 
@@ -37,7 +39,7 @@ impl Bound {
         let (http, plain) = bind_each(&addresses.http, addresses.http_port, workers.max(1))?;
         let (https, tls) = bind_each(&addresses.https, addresses.https_port, workers.max(1))?;
         let workers = plain.into_iter().zip(tls).map(|(plain, tls)| Sockets { plain, tls }).collect();
-        Ok(Self { http, https, workers })
+        Ok(Self { http, https, addresses: addresses.http.clone(), workers })
     }
 }
 

@@ -1,13 +1,17 @@
 //! What a request meets: one table with its live state, swapped as one value (invariant 3).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::watch;
 
+use super::tls::configs::Handshakes;
 use super::upstream::tls::ClientTls;
+use super::zone::Zone;
 use crate::policy::affinity::opaque;
 use crate::policy::balance::Prepared;
+use crate::policy::limits::ZoneKey;
 use crate::policy::ring::Ring;
 use crate::table::{DnsName, Endpoint, RoutingTable, UpstreamKey};
 use crate::telemetry::RouteMetricsId;
@@ -96,8 +100,12 @@ pub struct Live {
     pub upstreams: Vec<Arc<UpstreamState>>,
     /// For `table.upstream_tls`.
     pub client_tls: Vec<Arc<ClientTls>>,
+    /// For `table.virtual_hosts`.
+    pub handshakes: Handshakes,
     /// For `table.routes`.
     pub metrics: Vec<RouteMetricsId>,
+    /// What `limit-*` counts, carried over from table to table.
+    pub zones: HashMap<ZoneKey, Arc<Zone>>,
     /// Counted by installs; 0 is the empty table before the first one.
     pub generation: u64,
 }
@@ -108,7 +116,9 @@ impl Live {
             table: Arc::new(RoutingTable::default()),
             upstreams: Vec::new(),
             client_tls: Vec::new(),
+            handshakes: Handshakes::default(),
             metrics: Vec::new(),
+            zones: HashMap::new(),
             generation: 0,
         }
     }

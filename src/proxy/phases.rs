@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Method, StatusCode, Version};
+use http::{Method, StatusCode, Uri, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -14,21 +14,21 @@ use super::body::ProxyBody;
 use super::connection::{Activity, Client};
 use super::error_pages::{self, StandIn};
 use super::exchange::Exchange;
+use super::facts::Facts;
 use super::fastcgi::Params;
-use super::head::{RequestedHost, check_framing, check_method, requested_host, sent_target};
+use super::head::{check_framing, check_method, requested_host, sent_target};
 use super::respond::{self, Answer};
 use super::timer::within;
 use super::worker::{LocalLive, Worker};
-use super::{choose, forward, upgrade};
+use super::{access, choose, client_certificate, forward, identity, outgoing, redirects, upgrade};
 use crate::base::path;
-use crate::policy::RoutePolicy;
 use crate::policy::body::too_large;
 use crate::policy::canary::Side;
 use crate::policy::https_redirect::Asked;
 use crate::policy::rewrite::{Groups, Rewritten};
 use crate::policy::template::{Template, Values};
 use crate::policy::variable::Variable;
-use crate::table::{Found, Index, Target, VirtualHost};
+use crate::table::{Found, Index, Route, Target, VirtualHost};
 
 type Request = http::Request<Incoming>;
 
@@ -64,6 +64,7 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
     let mut exchange = Exchange::new(&worker, &client, &activity, &live, &request);
     let (method, version) = (request.method().clone(), request.version());
     let expects = request.headers().contains_key(header::EXPECT);
+    let asked = outgoing::Asked::of(&request, &live.table().global);
     let mut answer = match run(&mut exchange, &live, request).await {
         Ok(answer) => answer,
         Err(Stopped { answer, unread }) => {
@@ -80,12 +81,16 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
         }
     };
     let global = &live.table().global;
-    if let (true, false, Some(hsts)) = (client.tls, exchange.is_app_root, &global.hsts) {
+    if let (true, false, Some(hsts)) = (client.tls, exchange.is_by_server, &global.hsts) {
         answer.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
     exchange.set_cookies.extend(exchange.session_cookie.take());
+    outgoing::finish(&exchange, live.table(), &asked, &mut answer);
     for cookie in exchange.set_cookies.drain(..) {
         answer.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    if let Some(cookie) = exchange.granted.as_ref().and_then(|granted| granted.cookie_for(answer.status())) {
+        answer.headers_mut().append(header::SET_COOKIE, cookie.clone());
     }
     let last = worker.handle.is_stopping() || served + 1 >= global.keep_alive_requests;
     if last && version < Version::HTTP_2 && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -120,29 +125,53 @@ async fn discard(worker: Rc<Worker>, mut body: Incoming) {
 
 async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request) -> Result<Answer, Stopped> {
     // POST_READ
-    if let Err(status) = check_method(request.method()).and_then(|()| check_framing(&request)) {
+    exchange.forwarded = identity::believed(exchange, request.headers());
+    let limits = live.table().global.head;
+    let size = limits.check(request.method(), sent_target(&request), request.headers(), exchange.head_bytes());
+    if let Err(status) = size.and_then(|()| check_method(request.method())).and_then(|()| check_framing(&request)) {
         return Err(Stopped::page(status, request));
     }
     let host = match requested_host(&request) {
         Ok(host) => host,
         Err(status) => return Err(Stopped::page(status, request)),
     };
-    let Ok(normal) = path::normalise(request.uri().path()).map(std::borrow::Cow::into_owned) else {
+    let Ok(mut normal) = path::normalise(request.uri().path()).map(std::borrow::Cow::into_owned) else {
         return Err(Stopped::page(StatusCode::BAD_REQUEST, request));
     };
     exchange.path.clone_from(&normal);
     exchange.host.clone_from(&host.name);
     exchange.sent_host.clone_from(&host.value);
 
-    // FIND_CONFIG: server, its redirect of the root, location, body size, the slash of a directory
+    // FIND_CONFIG: server, the client's certificate, whom it blocks, redirects of the server, location, body size, the slash
+    // of a directory
     let table = live.table();
     let Some(server) = table.virtual_host(&exchange.host) else {
         return Err(Stopped::page(StatusCode::NOT_FOUND, request));
     };
+    match client_certificate::check(exchange, live, server) {
+        Ok(None) => {}
+        Ok(Some(page)) => {
+            normal = page.as_bytes().to_vec();
+            exchange.path.clone_from(&normal);
+            serve_instead(&mut request, &page);
+        }
+        Err(answer) => {
+            exchange.is_by_server = true;
+            return Err(Stopped::with(*answer, request));
+        }
+    }
+    if access::is_blocked(live, request.headers()) {
+        exchange.is_by_server = true;
+        return Err(Stopped::page(StatusCode::FORBIDDEN, request));
+    }
+    if let Some(target) = &server.redirect_to {
+        exchange.is_by_server = true;
+        return Err(Stopped::with(redirects::to_counterpart(exchange, target), request));
+    }
     if let (Some(root), b"/") = (&server.app_root, normal.as_slice()) {
         let location = format!("{}://{}{root}", exchange.client.scheme(), host.sent);
         exchange.route = route_index(server.paths.find(&normal));
-        exchange.is_app_root = true;
+        exchange.is_by_server = true;
         return Err(Stopped::with(respond::redirect(StatusCode::FOUND, &location), request));
     }
     let found = server.paths.find(&normal);
@@ -163,13 +192,23 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
         return Err(Stopped::page(StatusCode::PAYLOAD_TOO_LARGE, request));
     }
     if let Found::AddSlash(_) = found {
-        let location = slash_location(exchange, policy, &host, &normal, request.uri().query());
-        return Err(Stopped::with(respond::redirect(StatusCode::MOVED_PERMANENTLY, &location), request));
+        let answer = redirects::to_directory(exchange, policy, &normal, request.uri().query());
+        return Err(Stopped::with(answer, request));
     }
 
-    // REWRITE: denied locations, rewrites to elsewhere, https, nobody there
+    // REWRITE: denied locations, CORS, redirects, rewrites to elsewhere, https, nobody there
     if policy.denied.is_some() {
         return Err(Stopped::page(StatusCode::SERVICE_UNAVAILABLE, request));
+    }
+    if let Some(cors) = &policy.cors {
+        exchange.cors = cors.allow(request.headers().get(header::ORIGIN));
+        if exchange.cors.is_some() && *request.method() == Method::OPTIONS {
+            return Err(Stopped::with(redirects::preflight(), request));
+        }
+    }
+    if let Some(redirect) = &policy.redirect {
+        let facts = Facts { exchange, headers: request.headers() };
+        return Err(Stopped::with(redirects::of_location(&facts, policy, redirect), request));
     }
     let mut target = None;
     let mut prefix = None;
@@ -186,23 +225,24 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     }
     if let Some(location) = policy.https_redirect.location(Asked {
         scheme: exchange.scheme(),
-        host: &host.sent,
+        host: exchange.forwarded_host().and_then(|host| host.to_str().ok()).unwrap_or(&host.sent),
         uri: sent_target(&request),
         host_has_certificate: server.has_certificate_for(&exchange.host),
-        https_port: exchange.worker.handle.options.https_port,
+        https_port: exchange.worker.handle.https_port(),
     }) {
         return Err(Stopped::with(respond::redirect(table.global.https_redirect_code, &location), request));
     }
-    let Target::Upstream(upstream) = route.target else {
+    let Ok(serving) = serving(live, route) else {
+        return Err(Stopped::page(StatusCode::SERVICE_UNAVAILABLE, request));
+    };
+
+    // PREACCESS and ACCESS; a page that is not there is kept from strangers, too
+    if policy.access.is_some() || policy.external_auth.is_some() {
+        request = access::admit(exchange, policy, request).await?;
+    }
+    let Some(Serving { upstream, stand_in }) = serving else {
         return Err(Stopped::page(StatusCode::NOT_FOUND, request));
     };
-    let empty = live.live().upstreams.get(upstream as usize).is_none_or(|u| u.endpoints.load().is_empty());
-    let stand_in = if empty { error_pages::stand_in(live, route) } else { None };
-    if empty && stand_in.is_none() {
-        let default = table.upstream(upstream).is_some_and(|u| u.is_default_backend);
-        let status = if default { StatusCode::NOT_FOUND } else { StatusCode::SERVICE_UNAVAILABLE };
-        return Err(Stopped::page(status, request));
-    }
 
     // CONTENT: a canary in place of the location's upstream, then an endpoint of it
     if stand_in.is_none() {
@@ -216,6 +256,31 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     let fastcgi = fastcgi.map(|settings| Params::new(exchange, settings, target.as_deref(), request.headers()).into());
     let plan = forward::Plan { live, route, upstream, target, prefix, upgrade, token, stand_in, fastcgi };
     forward::forward(exchange, plan, request).await
+}
+
+/// Nobody serves the location: its upstream has no endpoints.
+struct Nobody;
+
+/// A location's upstream, and what stands in for it while it has no endpoints (contract §8.2).
+struct Serving {
+    upstream: Index,
+    stand_in: Option<Index>,
+}
+
+/// Who serves a location; `None` is the built-in 404, also where the default backend has no endpoints (contract §8.4).
+fn serving(live: &LocalLive, route: &Route) -> Result<Option<Serving>, Nobody> {
+    let Target::Upstream(upstream) = route.target else { return Ok(None) };
+    let state = live.live().upstreams.get(upstream as usize);
+    if state.is_some_and(|state| !state.endpoints.load().is_empty()) {
+        return Ok(Some(Serving { upstream, stand_in: None }));
+    }
+    if let Some(stand_in) = error_pages::stand_in(live, route) {
+        return Ok(Some(Serving { upstream, stand_in: Some(stand_in) }));
+    }
+    match live.table().upstream(upstream).is_some_and(|upstream| upstream.is_default_backend) {
+        true => Ok(None),
+        false => Err(Nobody),
+    }
 }
 
 /// The alternative of an upstream, if its canary chooses it and it has endpoints (contract §16).
@@ -236,6 +301,18 @@ fn alternative(worker: &Worker, live: &LocalLive, main: Index, headers: &HeaderM
     (side == Side::Alternative).then_some(alternative.upstream)
 }
 
+/// nginx's internal redirect to an error page of the host's own.
+fn serve_instead(request: &mut Request, path: &str) {
+    if let Ok(target) = path.parse() {
+        let mut parts = std::mem::take(request.uri_mut()).into_parts();
+        parts.path_and_query = Some(target);
+        *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+    }
+    if *request.method() != Method::HEAD {
+        *request.method_mut() = Method::GET;
+    }
+}
+
 fn route_index(found: Found) -> Option<Index> {
     match found {
         Found::Route(index) | Found::AddSlash(index) => Some(index),
@@ -248,34 +325,6 @@ fn is_health(server: &VirtualHost, found: Found, path: &[u8], live: &LocalLive) 
     let Some(health) = &server.health_path else { return false };
     let by_rule = route_index(found).and_then(|i| live.table().route(i)).is_some_and(|r| &*r.labels.path != "/");
     path == health.as_bytes() && !by_rule
-}
-
-/// The Location of a directory's redirect: absolute without the port, unless asked otherwise (contract §4.2).
-fn slash_location(
-    exchange: &Exchange,
-    policy: &RoutePolicy,
-    host: &RequestedHost,
-    normal: &[u8],
-    query: Option<&str>,
-) -> String {
-    let mut location = String::new();
-    if !policy.relative_redirects {
-        location.push_str(exchange.client.scheme());
-        location.push_str("://");
-        location.push_str(&host.name);
-        let standard = if exchange.client.tls { 443 } else { 80 };
-        if policy.port_in_redirect && exchange.client.port != standard {
-            location.push(':');
-            location.push_str(&exchange.client.port.to_string());
-        }
-    }
-    path::escape_path(normal, &mut location);
-    location.push('/');
-    if let Some(query) = query {
-        location.push('?');
-        location.push_str(query);
-    }
-    location
 }
 
 fn fill(template: &Template, groups: &Groups<'_>) -> Vec<u8> {

@@ -36,7 +36,15 @@ fn page_text(status: StatusCode, detail: Option<&str>) -> String {
 }
 
 pub fn page(status: StatusCode) -> Answer {
-    let text = if status == StatusCode::NO_CONTENT { String::new() } else { page_text(status, None) };
+    html(status, if status == StatusCode::NO_CONTENT { String::new() } else { page_text(status, None) })
+}
+
+/// A page that says more than its status.
+pub fn detailed_page(status: StatusCode, detail: &str) -> Answer {
+    html(status, page_text(status, Some(detail)))
+}
+
+fn html(status: StatusCode, text: String) -> Answer {
     let mut answer = Response::new(ProxyBody::full(Bytes::from(text)));
     *answer.status_mut() = status;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));

@@ -1,119 +1,65 @@
-//! TLS towards clients: the certificate of the table in force, for each handshake.
+//! TLS towards clients: a handshake with what the table in force has for the name that is asked for.
+
+mod ask;
+mod cache;
+pub mod configs;
+pub mod session;
+mod tickets;
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use rustls::ServerConfig;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::crypto::aws_lc_rs;
+use rustls::server::Acceptor;
 use rustls::sign::CertifiedKey;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use self::session::{Session, host_name};
 use super::connection::Spoken;
-use super::live::Live;
 use super::respond;
+use super::rewound::Rewound;
 use super::timer::within;
 use super::worker::Worker;
-use crate::base::hostname::Authority;
 use crate::table::Certificate;
 
-/// The provider with its suites in the order we prefer: AES-128-GCM first, whose SHA-256 transcript has hardware help
-/// where SHA-384 has none.
-fn provider() -> CryptoProvider {
-    let mut provider = aws_lc_rs::default_provider();
-    provider.cipher_suites.sort_by_key(|suite| {
-        use rustls::CipherSuite::{
-            TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 as E128, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 as R128,
-        };
-        let first = [rustls::CipherSuite::TLS13_AES_128_GCM_SHA256, E128, R128];
-        !first.contains(&suite.suite())
-    });
-    provider
-}
-
-#[derive(Debug)]
-struct Resolver {
-    live: Arc<ArcSwap<Live>>,
-}
-
-impl ResolvesServerCert for Resolver {
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let live = self.live.load();
-        let certificates = &live.table.certificates;
-        let named = hello.server_name().and_then(|name| Authority::parse(name).ok());
-        let certificate = match &named {
-            Some(name) => certificates.find(&name.host),
-            None => certificates.default.as_ref(),
-        };
-        certificate.map(|c| Arc::clone(&c.key))
-    }
-}
-
-/// Accepts TLS connections, with one set of ticket keys for all listeners and workers.
-#[derive(Clone)]
-pub struct Acceptor {
-    http2: TlsAcceptor,
-    http1: TlsAcceptor,
-}
-
-impl std::fmt::Debug for Acceptor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Acceptor")
-    }
-}
-
-impl Acceptor {
-    pub fn new(live: &Arc<ArcSwap<Live>>) -> Self {
-        let ticketer = aws_lc_rs::Ticketer::new();
-        if let Err(error) = &ticketer {
-            tracing::warn!(%error, "no session tickets");
+/// The handshake of a client; `None` when it fails or takes too long. Plain HTTP is told what it did wrong.
+pub async fn accept(worker: &Rc<Worker>, stream: Rewound) -> Option<(TlsStream<Rewound>, Session, Spoken)> {
+    let live = worker.live();
+    let limit = live.table().global.header_timeout;
+    within(&worker.timers, limit, async {
+        // A TLS record never begins with an upper-case letter, every HTTP/1 request does.
+        if stream.first().await.ok()?.is_some_and(|first| first.is_ascii_uppercase()) {
+            refuse_plain(stream).await;
+            return None;
         }
-        let config = |protocols: &[&[u8]]| {
-            let builder = ServerConfig::builder_with_provider(Arc::new(provider()))
-                .with_safe_default_protocol_versions()
-                .map(|b| b.with_no_client_auth().with_cert_resolver(Arc::new(Resolver { live: Arc::clone(live) })));
-            // The provider has suites for both versions, so this cannot fail.
-            let mut config = match builder {
-                Ok(config) => config,
-                Err(error) => unreachable!("the TLS provider supports TLS 1.2 and 1.3: {error}"),
-            };
-            config.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
-            config.ignore_client_order = true;
-            if let Ok(ticketer) = &ticketer {
-                config.ticketer = Arc::clone(ticketer);
-            }
-            TlsAcceptor::from(Arc::new(config))
-        };
-        Self { http2: config(&[b"h2", b"http/1.1"]), http1: config(&[b"http/1.1"]) }
-    }
-
-    /// The handshake; `None` when it fails or takes too long. Plain HTTP is told what it did wrong.
-    pub async fn accept(&self, worker: &Rc<Worker>, stream: TcpStream) -> Option<(TlsStream<TcpStream>, Spoken)> {
-        let (http2, limit) = {
-            let live = worker.live();
-            (live.table().global.http2, live.table().global.header_timeout)
-        };
-        let acceptor = if http2 { &self.http2 } else { &self.http1 };
-        within(&worker.timers, limit, async {
-            let mut first = [0; 1];
-            // A TLS record never begins with an upper-case letter, every HTTP/1 request does.
-            if stream.peek(&mut first).await.ok()? == 1 && first.iter().all(u8::is_ascii_uppercase) {
-                refuse_plain(stream).await;
-                return None;
-            }
-            let stream = acceptor.accept(stream).await.ok()?;
-            let spoken = if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
-            Some((stream, spoken))
-        })
-        .await?
-    }
+        let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.ok()?;
+        let name = start.client_hello().server_name().and_then(host_name);
+        let host = live.table().hosts.find(name.as_deref().unwrap_or_default());
+        let global = &live.table().global.tls;
+        if global.reject_unknown && live.table().hosts.is_default(name.as_deref().unwrap_or_default()) {
+            refuse_name(start.io).await;
+            return None;
+        }
+        let handshake = live.live().handshakes.of(host)?.clone();
+        let stream = start.into_stream(handshake.config).await.ok()?;
+        let connection = stream.get_ref().1;
+        let spoken = if connection.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
+        let session = Session::new(connection, handshake.asks);
+        Some((stream, session, spoken))
+    })
+    .await?
 }
 
-async fn refuse_plain(mut stream: TcpStream) {
+/// The alert `unrecognized_name` (RFC 6066 §3), before anything is encrypted.
+async fn refuse_name(mut stream: Rewound) {
+    const ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
+    let _ = stream.write_all(&ALERT).await;
+    let _ = stream.shutdown().await;
+}
+
+async fn refuse_plain(mut stream: Rewound) {
     let _ = stream.write_all(&respond::plain_on_tls()).await;
     let _ = stream.shutdown().await;
     // Reading what was sent lets the answer arrive before the connection is reset.

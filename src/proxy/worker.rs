@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
@@ -10,17 +9,18 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::task::{LocalSet, spawn_local};
 
+use super::accept::accept;
 use super::access_log::WorkerLog;
-use super::connection::{self, Client, Spoken};
 use super::handle::Handle;
 use super::l4;
 use super::listener::Sockets;
 use super::live::Live;
+use super::login::Remembered;
+use super::question::Questions;
 use super::timer::{TICK, Timers};
-use super::tls;
 use super::upstream::load::Loads;
 use super::upstream::pool::Pools;
 use crate::base::clock::ClockText;
@@ -81,6 +81,8 @@ pub struct Worker {
     pub log: WorkerLog,
     pub clock: RefCell<ClockText>,
     pub(super) l4: l4::Local,
+    pub(super) logins: Remembered,
+    pub(super) questions: Questions,
     cache: RefCell<Cache<Arc<ArcSwap<Live>>, Arc<Live>>>,
     local: RefCell<Rc<LocalLive>>,
     draining: Cell<bool>,
@@ -102,6 +104,8 @@ impl Worker {
             log: handle.access_log.worker(),
             clock: RefCell::new(ClockText::now()),
             l4: l4::Local::default(),
+            logins: Remembered::default(),
+            questions: Questions::default(),
             cache: RefCell::new(cache),
             local: RefCell::new(Rc::new(LocalLive::new(live))),
             draining: Cell::new(false),
@@ -223,36 +227,5 @@ async fn tick(worker: Rc<Worker>) {
             worker.loads.expire(worker.timers.now());
         }
         worker.log.flush();
-    }
-}
-
-async fn accept(worker: Rc<Worker>, listener: TcpListener, tls: bool) {
-    let port = listener.local_addr().map_or(0, |address| address.port());
-    let tls = tls.then(|| worker.handle.tls.clone());
-    loop {
-        match listener.accept().await {
-            Ok((stream, address)) => {
-                worker.counters.accepted();
-                worker.serve(serve(Rc::clone(&worker), stream, address, port, tls.clone()));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "accepting failed");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-async fn serve(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr, port: u16, tls: Option<tls::Acceptor>) {
-    // Without it small answers may wait for the client's acknowledgement.
-    let _ = stream.set_nodelay(true);
-    let client = Client::new(address, tls.is_some(), port);
-    match tls {
-        None => connection::serve(worker, stream, client, Spoken::Either).await,
-        Some(acceptor) => {
-            if let Some((stream, spoken)) = acceptor.accept(&worker, stream).await {
-                connection::serve(worker, stream, client, spoken).await;
-            }
-        }
     }
 }

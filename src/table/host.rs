@@ -68,6 +68,11 @@ impl HostTable {
         one_label.copied().or_else(regex).unwrap_or(self.default)
     }
 
+    /// Whether a lower-case name is nobody's.
+    pub fn is_default(&self, host: &str) -> bool {
+        self.find(host) == self.default
+    }
+
     fn find_any_depth(&self, host: &str) -> Option<Index> {
         if self.any_depth.is_empty() {
             return None;

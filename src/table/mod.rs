@@ -10,12 +10,15 @@ pub mod path;
 pub mod stream;
 pub mod text;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::policy::RoutePolicy;
 use crate::policy::balance::Balance;
 use crate::policy::canary::Canary;
+use crate::policy::client_certificate::ClientAuth;
 use crate::policy::global::GlobalPolicy;
+use crate::policy::server_tls::ServerTls;
 use crate::policy::upstream::UpstreamTls;
 
 pub use certificate::{Certificate, CertificateTable};
@@ -72,10 +75,18 @@ pub struct VirtualHost {
     pub has_certificate: bool,
     /// The names of `server-alias`, if there are any: each is covered only if the host's certificate is valid for it.
     pub aliases: Option<Box<Aliases>>,
+    /// What it asks of its clients' certificates (contract §12).
+    pub client_auth: Option<Arc<ClientAuth>>,
+    /// Why every request is answered with 403.
+    pub forbidden: Option<Arc<str>>,
+    /// What its handshakes are made with, where that differs from the others'.
+    pub tls: Option<Arc<ServerTls>>,
     /// Redirect of the URI `/` (contract §5.7).
     pub app_root: Option<Arc<str>>,
     /// Answers the health path on the proxy's own ports (contract §8.3): the default server only.
     pub health_path: Option<Arc<str>>,
+    /// Redirects every request to this host (contract §7.9); there are no paths then.
+    pub redirect_to: Option<Arc<str>>,
     pub paths: PathTable,
 }
 
@@ -139,6 +150,8 @@ pub struct RoutingTable {
     pub certificates: CertificateTable,
     /// Sorted by protocol and port, each pair once.
     pub streams: Vec<StreamListener>,
+    /// Hosts, lower-case, whose TLS is not ended here, and where its bytes go.
+    pub passthrough: BTreeMap<Box<str>, Index>,
     /// The upstream of `--default-backend-service`.
     pub default_backend: Option<Index>,
     pub global: GlobalPolicy,

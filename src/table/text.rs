@@ -1,5 +1,6 @@
 //! The text form of a table: a few lines a route, defaults left out. Tests, the admin page and people read it.
 
+mod answers;
 mod balance;
 
 use std::collections::BTreeMap;
@@ -9,9 +10,14 @@ use http::HeaderName;
 
 use super::{Alternative, DnsName, EndpointSet, Route, RoutingTable, Target, Upstream, UpstreamKey, VirtualHost};
 use crate::policy::RoutePolicy;
+use crate::policy::access::Satisfy;
 use crate::policy::canary::{Canary, Wanted};
+use crate::policy::client_certificate::{ClientAuth, ErrorPage, Verify};
 use crate::policy::https_redirect::Mode;
+use crate::policy::limits::Rate;
+use crate::policy::login::Scheme;
 use crate::policy::retry::RetryPolicy;
+use crate::policy::server_tls::{ServerTls, cipher};
 use crate::policy::upstream::{Protocol, UpstreamPolicy};
 
 /// Writes the table with the endpoints that belong to it, in the order of hosts and routes.
@@ -33,6 +39,9 @@ pub fn render(table: &RoutingTable, endpoints: &BTreeMap<UpstreamKey, EndpointSe
             let _ = write!(out, " -> {}", name(upstream));
         }
         out.push_str(if stream.send_proxy { " send-proxy\n" } else { "\n" });
+    }
+    for (host, upstream) in &table.passthrough {
+        let _ = writeln!(out, "passthrough {host} -> {}", table.upstream(*upstream).map(name).unwrap_or_default());
     }
     for upstream in &table.upstreams {
         let key = &upstream.key;
@@ -91,8 +100,20 @@ fn virtual_host(out: &mut String, table: &RoutingTable, host: &VirtualHost) {
     if host.has_certificate {
         out.push_str(" tls");
     }
+    if let Some(reason) = &host.forbidden {
+        let _ = write!(out, " forbidden={reason:?}");
+    }
+    if let Some(auth) = &host.client_auth {
+        client_auth(out, auth);
+    }
+    if let Some(tls) = &host.tls {
+        server_tls(out, tls, &table.global.tls.common);
+    }
     if let Some(root) = &host.app_root {
         let _ = write!(out, " app-root={root}");
+    }
+    if let Some(target) = &host.redirect_to {
+        let _ = write!(out, " redirect-to={target}");
     }
     if host.paths.is_regex() {
         out.push_str(" regex");
@@ -102,6 +123,39 @@ fn virtual_host(out: &mut String, table: &RoutingTable, host: &VirtualHost) {
         if let Some(route) = table.route(route) {
             line(out, table, pattern, route);
         }
+    }
+}
+
+fn server_tls(out: &mut String, tls: &ServerTls, common: &ServerTls) {
+    if tls.ciphers != common.ciphers {
+        let names: Vec<&str> = tls.ciphers.iter().filter_map(|number| cipher::name(*number)).collect();
+        let _ = write!(out, " ciphers={}", names.join(":"));
+    }
+    if tls.prefer_server != common.prefer_server {
+        let _ = write!(out, " prefer-server-ciphers={}", tls.prefer_server);
+    }
+}
+
+fn client_auth(out: &mut String, auth: &ClientAuth) {
+    out.push_str(match auth.verify {
+        Verify::Required => " client-certificate=required",
+        Verify::Optional => " client-certificate=optional",
+        Verify::OptionalNoCa => " client-certificate=optional-no-ca",
+        Verify::Off => " client-certificate=off",
+    });
+    if auth.depth != 1 {
+        let _ = write!(out, " depth={}", auth.depth);
+    }
+    if let Some(subject) = &auth.subject {
+        let _ = write!(out, " subject={:?}", subject.text());
+    }
+    let _ = match &auth.error_page {
+        Some(ErrorPage::Redirect(to) | ErrorPage::Path(to)) => write!(out, " error-page={to}"),
+        Some(ErrorPage::Nowhere) => write!(out, " error-page=@"),
+        None => Ok(()),
+    };
+    if auth.pass {
+        out.push_str(" pass-certificate");
     }
 }
 
@@ -118,12 +172,20 @@ fn line(out: &mut String, table: &RoutingTable, pattern: &str, route: &Route) {
     out.push('\n');
     let mut details = String::new();
     policy(&mut details, &route.policy);
+    answers::render(&mut details, &route.policy);
     upstream(&mut details, &route.policy.upstream);
     if let Some(tls) = route.tls.and_then(|i| table.upstream_tls.get(i as usize)) {
         let verify = if tls.verify.is_some() { " verify" } else { "" };
         let client = if tls.client.is_some() { " client-certificate" } else { "" };
         let name = tls.name.as_deref().map(|n| format!(" name={n}")).unwrap_or_default();
-        let _ = write!(details, " tls[{verify}{client}{name} ]");
+        let send = if tls.send_name { " send-name" } else { "" };
+        let versions = match (tls.tls12, tls.tls13) {
+            (true, true) => "",
+            (true, false) => " TLSv1.2",
+            (false, true) => " TLSv1.3",
+            (false, false) => " no-version",
+        };
+        let _ = write!(details, " tls[{verify}{client}{name}{send}{versions} ]");
     }
     if let Some(upstream) = route.default_backend.and_then(|index| table.upstream(index)) {
         let _ = write!(details, " default-backend={}", name(upstream));
@@ -137,6 +199,7 @@ fn policy(out: &mut String, policy: &RoutePolicy) {
     if let Some(reason) = &policy.denied {
         let _ = write!(out, " denied={reason:?}");
     }
+    access(out, policy);
     match policy.https_redirect.mode {
         Mode::Never => out.push_str(" ssl-redirect=off"),
         Mode::WithCertificate => {}
@@ -147,6 +210,28 @@ fn policy(out: &mut String, policy: &RoutePolicy) {
     }
     if let Some(rewrite) = &policy.rewrite {
         let _ = write!(out, " rewrite={:?}", rewrite.target());
+    }
+    if let Some(auth) = &policy.external_auth {
+        let _ = write!(out, " auth={}", auth.url);
+        if let Some(method) = &auth.method {
+            let _ = write!(out, " auth-method={method}");
+        }
+        if auth.signin.is_some() {
+            out.push_str(" auth-signin");
+        }
+        for (name, _) in &auth.set_headers {
+            let _ = write!(out, " auth-set={name}");
+        }
+        for name in auth.response_headers.iter() {
+            let _ = write!(out, " auth-header={name}");
+        }
+        if auth.cache.is_some() {
+            out.push_str(" auth-cache");
+        }
+    }
+    if let Some(mirror) = &policy.mirror {
+        let body = if mirror.with_body { "" } else { " mirror-body=off" };
+        let _ = write!(out, " mirror={}{body}", mirror.url);
     }
     if policy.forwarded_prefix.is_some() {
         out.push_str(" x-forwarded-prefix");
@@ -170,6 +255,40 @@ fn policy(out: &mut String, policy: &RoutePolicy) {
     }
     if !policy.access_log {
         out.push_str(" access-log=off");
+    }
+}
+
+fn access(out: &mut String, policy: &RoutePolicy) {
+    let Some(access) = &policy.access else { return };
+    if let Some(limits) = &access.limits {
+        for (name, rate) in [("rps", limits.per_second), ("rpm", limits.per_minute)] {
+            if let Some(Rate { rate, burst }) = rate {
+                let _ = write!(out, " {name}[rate={rate}m burst={burst}m]");
+            }
+        }
+        if let Some(connections) = limits.connections {
+            let _ = write!(out, " connections={connections}");
+        }
+        if let Some(exempt) = &limits.exempt {
+            let _ = write!(out, " unlimited=[{exempt}]");
+        }
+    }
+    for (name, list) in [("deny", &access.networks.deny), ("allow", &access.networks.allow)] {
+        if let Some(list) = list {
+            let _ = write!(out, " {name}=[{list}]");
+        }
+    }
+    if let Some(login) = &access.login {
+        let _ = match &login.scheme {
+            Scheme::Basic(users) => write!(out, " basic=[{users:?}]"),
+            Scheme::Digest(users) => write!(out, " digest=[{users:?}]"),
+        };
+        if !login.realm.is_empty() {
+            let _ = write!(out, " realm={:?}", login.realm);
+        }
+    }
+    if access.satisfy == Satisfy::Any {
+        out.push_str(" satisfy=any");
     }
 }
 

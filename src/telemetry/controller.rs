@@ -49,6 +49,7 @@ pub struct ControllerMetrics {
     config_apply: Histogram,
     endpoints_swaps: IntCounter,
     access_log_dropped: IntCounter,
+    mirrors_dropped: IntCounter,
     certificates: CertificateCollector,
     orphans: Exchanged,
     diagnostics: Exchanged,
@@ -79,6 +80,7 @@ impl ControllerMetrics {
             config_apply: register(registry, Histogram::with_opts(apply)?)?,
             endpoints_swaps: counter(names::ENDPOINTS_SWAPS)?,
             access_log_dropped: counter(names::ACCESS_LOG_DROPPED)?,
+            mirrors_dropped: counter(names::MIRRORS_DROPPED)?,
             certificates: register(registry, CertificateCollector::new(&identity.class)?)?,
             orphans: exchanged(names::ORPHAN_INGRESS, identity.label_map())?,
             diagnostics: exchanged(names::DIAGNOSTICS, identity.label_map())?,
@@ -103,6 +105,11 @@ impl ControllerMetrics {
     /// Endpoints changed without a new table.
     pub fn endpoints_swapped(&self) {
         self.endpoints_swaps.inc();
+    }
+
+    /// A request was not mirrored.
+    pub fn mirror_dropped(&self) {
+        self.mirrors_dropped.inc();
     }
 
     /// Whether this process leads; `name` is the Lease's.

@@ -65,6 +65,8 @@ families! { "portcullis_":
     CONFIG_APPLY = "config_apply_seconds", "Time from a snapshot to its installed routing table.";
     ENDPOINTS_SWAPS = "endpoints_swaps_total", "Endpoint sets exchanged without a new routing table.";
     ACCESS_LOG_DROPPED = "access_log_dropped_total", "Access log lines dropped because the output was too slow or failed.";
+    MIRRORS_DROPPED = "mirror_copies_dropped_total",
+        "Requests that were not mirrored because a worker had too many copies under way.";
     SERIES_DROPPED = "series_dropped_total",
         "Requests left out of the request metrics because a worker's bound of series was reached.";
 }

@@ -58,7 +58,18 @@ impl Case {
         snapshot
     }
 
+    /// What requests meet, and what is told.
     pub fn compile(&self, snapshot: &Snapshot, memo: &mut Memo) -> String {
+        let (mut out, diagnostics) = self.compile_apart(snapshot, memo);
+        for diagnostic in diagnostics {
+            // Lines change with the order of documents.
+            let _ = writeln!(out, "{}", Diagnostic { origin: None, ..diagnostic });
+        }
+        out
+    }
+
+    /// The same in two parts.
+    pub fn compile_apart(&self, snapshot: &Snapshot, memo: &mut Memo) -> (String, Vec<Diagnostic>) {
         let compiled = compile(snapshot, &self.options, memo);
         let Compiled { table, endpoints, sources, .. } = &compiled;
         assert!(endpoints.sets.keys().eq(sources.keys()), "{}: endpoints without a source", self.name);
@@ -67,11 +78,7 @@ impl Case {
         for question in &self.asked {
             let _ = writeln!(out, "ask {question} -> {}", answer(table, question));
         }
-        for diagnostic in compiled.all_diagnostics() {
-            // Lines change with the order of documents.
-            let _ = writeln!(out, "{}", Diagnostic { origin: None, ..diagnostic });
-        }
-        out
+        (out, compiled.all_diagnostics())
     }
 }
 
@@ -88,6 +95,7 @@ fn options(flags: &[String]) -> Options {
             "watch-namespace" => value.clone_into(&mut options.watch_namespace),
             "disable-catch-all" => options.disable_catch_all = true,
             "disable-svc-external-name" => options.external_names = ExternalNames::Off,
+            "enable-ssl-passthrough" => options.ssl_passthrough = true,
             "annotations-prefix" => value.clone_into(&mut options.annotations.prefix),
             "enable-annotation-validation" => options.annotations.validate = value != "false",
             "configmap" => options.config_map = object(value),

@@ -52,12 +52,14 @@ impl Proxy {
     pub fn over(source: &str, path: &Path, args: &[&str], env: &[(&str, &str)]) -> Result<Self, String> {
         let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
         let ready_file = scratch.path().join("ready.json");
+        let loopback = ["--http-address=127.0.0.1", "--https-address=127.0.0.1"];
+        let own = |flag: &'static str| flag.strip_suffix("127.0.0.1").unwrap_or(flag);
         let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
             .arg("run")
             .arg(source)
             .arg(path)
             .args(["--http-port", "0", "--https-port", "0", "--healthz-port", "0"])
-            .args(["--http-address", "127.0.0.1", "--https-address", "127.0.0.1"])
+            .args(loopback.iter().filter(|flag| !args.iter().any(|arg| arg.starts_with(own(flag)))))
             .arg("--ready-file")
             .arg(&ready_file)
             .args(args)

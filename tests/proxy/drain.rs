@@ -64,3 +64,17 @@ fn http2_downloads_arrive_whole() {
     drop(clients);
     assert!(proxy.wait(Duration::from_secs(10)).expect("the proxy ends").success());
 }
+
+#[test]
+fn what_does_not_end_is_ended() {
+    let upstream = Upstream::start("one");
+    let manifests = Manifests::new();
+    manifests.upstream(&upstream).ingress(&Ingress::new("web").rule("a.test", "/", "one"));
+    manifests.config_map("ingress", "settings", &[("worker-shutdown-timeout", "1s")]);
+    let mut proxy = Proxy::start(&manifests, &["--configmap=ingress/settings"]);
+    let mut socket = Raw::connect(proxy.http());
+    assert_eq!(socket.websocket("a.test", "/ws").status, 101);
+    proxy.terminate();
+    let status = proxy.wait(Duration::from_secs(8)).expect("the proxy ends although a WebSocket idles");
+    assert!(status.success(), "{status}");
+}

@@ -83,6 +83,47 @@ fn an_endpoint_that_refuses_is_passed_over() {
 }
 
 #[test]
+fn tries_are_limited() {
+    let one = TcpBackend::start("one");
+    let (port, manifests) = (free_port(), Manifests::new());
+    let away: Vec<_> = (0..4).map(|_| Upstream::refused()).chain([one.addr()]).collect();
+    service(&manifests, "echo", "TCP", &away);
+    ports(&manifests, "tcp", &[(port, "default/echo:seven")]);
+    manifests.config_map("default", "settings", &[("proxy-stream-next-upstream-tries", "0")]);
+    let _proxy = Proxy::start(&manifests, &[TCP_MAP, "--workers=1", "--configmap=default/settings"]);
+    for _ in 0..5 {
+        assert_eq!(line(&mut connect(port)), "one");
+    }
+    manifests.config_map("default", "settings", &[("proxy-stream-next-upstream-tries", "1")]);
+    let ended = eventually(DEADLINE, || (connect(port).read(&mut [0]).ok() == Some(0)).then_some(()));
+    assert!(ended.is_some(), "one try meets an endpoint that refuses");
+}
+
+#[test]
+fn the_time_for_tries_is_limited() {
+    // An endpoint whose queue is full answers nothing; the one that is good comes after it at every other connection.
+    let one = TcpBackend::start("one");
+    let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    full.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    full.listen(0).unwrap();
+    let deaf = full.local_addr().unwrap().as_socket().unwrap();
+    let _queued: Vec<_> = (0..4).map(|_| TcpStream::connect_timeout(&deaf, Duration::from_millis(200))).collect();
+    let (port, manifests) = (free_port(), Manifests::new());
+    service(&manifests, "echo", "TCP", &[one.addr(), deaf]);
+    ports(&manifests, "tcp", &[(port, "default/echo:seven")]);
+    manifests.config_map("default", "settings", &[("proxy-stream-next-upstream-timeout", "1s")]);
+    let _proxy = Proxy::start(&manifests, &[TCP_MAP, "--workers=1", "--configmap=default/settings"]);
+    let mut got: Vec<String> = Vec::new();
+    for mut client in [connect(port), connect(port)] {
+        let mut text = vec![0; 3];
+        let read = client.read(&mut text).unwrap();
+        got.push(String::from_utf8_lossy(&text[..read]).into_owned());
+    }
+    got.sort();
+    assert_eq!(got, ["", "one"], "five seconds of trying to connect are too many for another try");
+}
+
+#[test]
 fn ports_follow_the_config_map() {
     let (one, two) = (TcpBackend::start("one"), TcpBackend::start("two"));
     let (first, second) = (free_port(), free_port());

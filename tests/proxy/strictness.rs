@@ -29,7 +29,7 @@ fn malformed_requests_are_refused_with_a_page() {
         assert!(response.text().contains(&format!("<h1>{status} ")), "{what}: {:?}", response.text());
     }
     let long = format!("GET / HTTP/1.1\r\nHost: a.test\r\nX: {}\r\n\r\n", "x".repeat(64 * 1024));
-    assert_eq!(Raw::connect(proxy.http()).request(long).status, 431);
+    assert_eq!(Raw::connect(proxy.http()).request(long).status, 400);
     assert_eq!(upstream.requests(), 0);
 }
 

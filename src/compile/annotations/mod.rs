@@ -6,7 +6,12 @@ pub mod row;
 mod table;
 mod text;
 pub mod value;
+pub mod values_access;
 pub mod values_balance;
+pub mod values_headers;
+pub mod values_identity;
+pub mod values_question;
+pub mod values_tls;
 
 use std::collections::BTreeMap;
 

@@ -208,8 +208,13 @@ fn read_row<S: Settings>(settings: &mut S, row: &Row, text: &str, reading: Readi
                 OnInvalid::Reject if reading.validate => {
                     (Effect::Reject, format!("{error}; the object is not accepted"))
                 }
-                OnInvalid::Deny => (Effect::Deny, format!("{error}; its paths answer 503")),
-                OnInvalid::Reject | OnInvalid::Default => (Effect::Default, format!("{error}; its default applies")),
+                // What keeps somebody out is not left out, validated or not.
+                OnInvalid::Reject | OnInvalid::Deny if row.access || row.on_invalid == OnInvalid::Deny => {
+                    (Effect::Deny, format!("{error}; its paths answer 503"))
+                }
+                OnInvalid::Reject | OnInvalid::Deny | OnInvalid::Default => {
+                    (Effect::Default, format!("{error}; its default applies"))
+                }
             })
         }
         // A setting that is not acted on and is empty or spells out what happens anyway is nothing to talk about.

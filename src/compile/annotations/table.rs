@@ -3,18 +3,29 @@
 //! The class of a broken value is the one that ingress-nginx was seen to apply, but for settings it would drop with
 //! the authentication they belong to (`auth-request-redirect`, `auth-always-set-cookie`): those deny.
 
-use super::row::Support::{self, Full, Ignored, Partial, Refused};
+use super::row::Support::{self, Full, Ignored, Partial};
 use super::row::settings;
 use super::value::{
     AppRoot, BackendProtocol, BoolElseFalse, BufferSize, ConnectionHeader, CookieName, ForwardedPrefix, HeaderPattern,
     HeaderText, HeaderToken, HttpVersion, NextUpstream, OnOff, RewriteTarget, Seconds, ServerAliases, ServerName, Size,
     TlsVersions,
 };
+use super::values_access::{AuthType, NetworkList, SecretName, SecretType};
 use super::values_balance::{
     AffinityMode, CanaryBehavior, CookieAffinity, CookieDomain, CookiePath, ErrorCodes, FileName, HashText,
     LoadBalance, OwnConfigMap, ServiceName, SignedSeconds,
 };
+use super::values_headers::{
+    CookieDomain as ProxyCookieDomain, CookiePath as ProxyCookiePath, CorsExposed, CorsHeaders, CorsMethods,
+    CorsOrigins, Int, ProxyRedirect, RedirectUrl,
+};
+use super::values_question::{
+    AuthMethod, CacheDurations, CacheKey, HeaderNames, MirrorTarget, UrlText, UrlWithVariables,
+};
+use super::values_tls::{AuthoritySecret, Ciphers, MatchSubject};
+use crate::policy::access::Satisfy;
 use crate::policy::affinity::SameSite;
+use crate::policy::client_certificate::{ErrorPage, Verify};
 use crate::snapshot::ObjectKey;
 
 const LATER: &str = "not in this version yet";
@@ -44,15 +55,15 @@ settings! {
         /// Sends X-Forwarded-Prefix upstream, when the path is rewritten.
         "x-forwarded-prefix" { x_forwarded_prefix: ForwardedPrefix } [Location Medium Reject] = "" Full;
         /// Redirects `www.host` to `host`, or the other way round.
-        "from-to-www-redirect" { "true or false" } [Server Low Reject] = "false" Ignored(LATER);
+        "from-to-www-redirect" { from_to_www_redirect: bool } [Server Low Reject] = "false" Full;
         /// Answers every request with a redirect to this URL.
-        "permanent-redirect" { "a URL" } [Location Medium Reject] = "" Ignored(LATER);
+        "permanent-redirect" { permanent_redirect: RedirectUrl } [Location Medium Reject] = "" Full;
         /// The status of permanent-redirect.
-        "permanent-redirect-code" { "300 to 308" } [Location Low Reject] = "301" Ignored(LATER);
+        "permanent-redirect-code" { permanent_redirect_code: Int } [Location Low Reject] = "301" Full;
         /// Answers every request with a temporary redirect to this URL; wins over permanent-redirect.
-        "temporal-redirect" { "an http or https URL" } [Location Medium Reject] = "" Ignored(LATER);
+        "temporal-redirect" { temporal_redirect: RedirectUrl } [Location Medium Reject] = "" Full;
         /// The status of temporal-redirect.
-        "temporal-redirect-code" { "300 to 307" } [Location Low Reject] = "302" Ignored(LATER);
+        "temporal-redirect-code" { temporal_redirect_code: Int } [Location Low Reject] = "302" Full;
     }
     "Hosts and errors" {
         /// More names for the hosts of the Ingress.
@@ -65,7 +76,7 @@ settings! {
         /// Lets upstream errors through although custom-http-errors is set.
         "disable-proxy-intercept-errors" { disable_proxy_intercept_errors: bool } [Location Low Default] = "false" Full;
         /// ConfigMap with headers for every response.
-        "custom-headers" { "namespace/name" } [Location Medium Deny] = "" Ignored(LATER);
+        "custom-headers" { custom_headers: ObjectKey } [Location Medium Deny] = "" Full;
     }
     "Upstream" {
         /// What the endpoints speak.
@@ -103,12 +114,13 @@ settings! {
         /// Largest request body; 0 is no limit.
         "proxy-body-size" { proxy_body_size: Size } [Location Medium Default] = "1m" Full;
         /// Memory for a request body before it is held elsewhere.
-        "client-body-buffer-size" { client_body_buffer_size: BufferSize } [Location Low Reject] = "8k" Full;
+        "client-body-buffer-size" { client_body_buffer_size: BufferSize } [Location Low Reject] = "8k"
+            Partial("a bad value is refused; up to 1m of a body is held in memory and the rest streamed, without files");
         /// Reads the whole request body before an endpoint is asked.
         "proxy-request-buffering" { proxy_request_buffering: OnOff } [Location Low Default] = "on" Full;
         /// Buffers responses.
         "proxy-buffering" { proxy_buffering: OnOff }
-            [Location Low Default] = "off" Partial("responses are streamed with back-pressure either way");
+            [Location Low Default] = "off" Partial("responses are streamed with back-pressure either way; limit-rate asks for it");
         /// Largest response head.
         "proxy-buffer-size" { proxy_buffer_size: Size } [Location Low Default] = "4k" Full;
         /// Number of response buffers.
@@ -120,13 +132,13 @@ settings! {
         "proxy-max-temp-file-size" { "a size" }
             [Location Low Default] = "1024m" Ignored("there are no temporary files here");
         /// Rewrites the Domain of cookies from the upstream.
-        "proxy-cookie-domain" { "off, or from and to" } [Location Medium Default] = "off" Ignored(LATER);
+        "proxy-cookie-domain" { proxy_cookie_domain: ProxyCookieDomain } [Location Medium Default] = "off" Full;
         /// Rewrites the Path of cookies from the upstream.
-        "proxy-cookie-path" { "off, or from and to" } [Location Medium Default] = "off" Ignored(LATER);
+        "proxy-cookie-path" { proxy_cookie_path: ProxyCookiePath } [Location Medium Default] = "off" Full;
         /// What to replace in Location and Refresh of upstream responses.
-        "proxy-redirect-from" { "off, default, or a prefix" } [Location Medium Default] = "off" Ignored(LATER);
+        "proxy-redirect-from" { proxy_redirect_from: ProxyRedirect } [Location Medium Default] = "off" Full;
         /// What to put in place of proxy-redirect-from.
-        "proxy-redirect-to" { "text" } [Location Medium Default] = "off" Ignored(LATER);
+        "proxy-redirect-to" { proxy_redirect_to: ProxyRedirect } [Location Medium Default] = "off" Full;
     }
     "TLS to the upstream" {
         /// Secret with the client certificate, key and CA for TLS to the upstream; the other proxy-ssl keys need it.
@@ -147,110 +159,112 @@ settings! {
     }
     "Networks" {
         /// Only these client addresses pass.
-        access "allowlist-source-range" | "whitelist-source-range" { "a comma list of addresses and CIDRs" }
-            [Location Medium Deny] = "" Refused(LATER);
+        access "allowlist-source-range" | "whitelist-source-range" { allowlist_source_range: NetworkList }
+            [Location Medium Deny] = "" Full;
         /// These client addresses are kept out.
-        access "denylist-source-range" { "a comma list of addresses and CIDRs" }
-            [Location Medium Deny] = "" Refused(LATER);
+        access "denylist-source-range" { denylist_source_range: NetworkList } [Location Medium Deny] = "" Full;
         /// Whether addresses and authentication must all pass, or any.
-        access "satisfy" { "all or any" } [Location Low Default] = "all" Refused(LATER);
+        access "satisfy" { satisfy: Satisfy } [Location Low Default] = "all" Full;
     }
     "Basic and digest authentication" {
         /// Asks for a user and password.
-        access "auth-type" { "basic or digest" } [Location Low Reject] = "" Refused(LATER);
+        access "auth-type" { auth_type: AuthType } [Location Low Reject] = "" Full;
         /// Secret with the users.
-        access "auth-secret" { "[namespace/]name" } [Location Medium Deny] = "" Refused(LATER);
+        access "auth-secret" { auth_secret: SecretName } [Location Medium Deny] = "" Full;
         /// How the Secret holds its users.
-        access "auth-secret-type" { "auth-file or auth-map" } [Location Low Reject] = "auth-file" Refused(LATER);
+        access "auth-secret-type" { auth_secret_type: SecretType } [Location Low Reject] = "auth-file" Full;
         /// The realm of the question.
-        access "auth-realm" { "text" } [Location Medium Reject] = "" Refused(LATER);
+        access "auth-realm" { auth_realm: HeaderText } [Location Medium Reject] = "" Full;
     }
     "External authentication" {
         /// Asks this URL whether a request may pass.
-        access "auth-url" { "an http or https URL, with nginx variables" } [Location High Reject] = "" Refused(LATER);
+        access "auth-url" { auth_url: UrlWithVariables } [Location High Reject] = "" Full;
         /// Method of the question.
-        access "auth-method" { "an HTTP method" } [Location Low Deny] = "GET" Refused(LATER);
+        access "auth-method" { auth_method: AuthMethod } [Location Low Deny] = "GET" Full;
         /// Where a 401 is sent to sign in.
-        access "auth-signin" { "a URL, with nginx variables" } [Location High Default] = "" Refused(LATER);
+        access "auth-signin" { auth_signin: UrlWithVariables } [Location High Default] = "" Full;
         /// Query parameter of auth-signin that holds the URL to come back to.
-        access "auth-signin-redirect-param" { "text" } [Location Medium Default] = "rd" Refused(LATER);
+        access "auth-signin-redirect-param" { auth_signin_redirect_param: UrlText } [Location Medium Default] = "rd" Full;
         /// Headers of the answer that are copied to the upstream request.
-        access "auth-response-headers" { "a comma list of header names" } [Location Medium Deny] = "" Refused(LATER);
+        access "auth-response-headers" { auth_response_headers: HeaderNames } [Location Medium Deny] = "" Full;
         /// X-Auth-Request-Redirect of the question.
-        access "auth-request-redirect" { "text, with nginx variables" }
-            [Location Medium Deny] = "$request_uri" Refused(LATER);
+        access "auth-request-redirect" { auth_request_redirect: UrlWithVariables }
+            [Location Medium Deny] = "$request_uri" Full;
         /// ConfigMap with headers of the question.
-        access "auth-proxy-set-headers" { "[namespace/]name" } [Location Medium Deny] = "" Refused(LATER);
+        access "auth-proxy-set-headers" { auth_proxy_set_headers: ObjectKey } [Location Medium Deny] = "" Full;
         /// Passes cookies of the answer to the client whatever the status.
-        access "auth-always-set-cookie" { "true or false" } [Location Low Deny] = "false" Refused(LATER);
+        access "auth-always-set-cookie" { auth_always_set_cookie: bool } [Location Low Deny] = "false" Full;
         /// Caches answers under this text.
-        access "auth-cache-key" { "text, with nginx variables" } [Location Medium Default] = "" Refused(LATER);
+        access "auth-cache-key" { auth_cache_key: CacheKey } [Location Medium Default] = "" Full;
         /// How long answers of which status are kept.
-        access "auth-cache-duration" { "statuses and times" }
-            [Location Medium Deny] = "200 202 401 5m" Refused(LATER);
-        /// Idle connections kept to the host that is asked.
-        access "auth-keepalive" { "a whole number" } [Location Low Default] = "0" Refused(LATER);
+        access "auth-cache-duration" { auth_cache_duration: CacheDurations }
+            [Location Medium Deny] = "200 202 401 5m" Full;
+        /// Idle connections kept to the host that is asked; without any each question has its own.
+        "auth-keepalive" { auth_keepalive: u32 }
+            [Location Low Default] = "0" Partial("how many, and for how long, is said by upstream-keepalive-*");
         /// Requests per kept connection.
-        access "auth-keepalive-requests" { "a whole number" } [Location Low Default] = "1000" Refused(LATER);
+        "auth-keepalive-requests" { auth_keepalive_requests: u32 }
+            [Location Low Default] = "1000" Partial("0 keeps none; how many is said by upstream-keepalive-requests");
         /// How long an idle connection is kept.
-        access "auth-keepalive-timeout" { "a whole number of seconds" } [Location Low Default] = "60" Refused(LATER);
+        "auth-keepalive-timeout" { auth_keepalive_timeout: u32 }
+            [Location Low Default] = "60" Partial("0 keeps none; how long is said by upstream-keepalive-timeout");
         /// Shares nginx variables with the question.
-        access "auth-keepalive-share-vars" { "true or false" } [Location Low Default] = "false" Refused(LATER);
+        "auth-keepalive-share-vars" { "true or false" }
+            [Location Low Default] = "false" Ignored("questions have the variables of their request anyway");
         /// nginx configuration for the question.
         "auth-snippet" { "nginx configuration" } [Location Critical Default] = "" SNIPPET;
         /// Whether the global external authentication applies.
-        "enable-global-auth" { "true or false" } [Location Low Default] = "true" Ignored(LATER);
+        "enable-global-auth" { enable_global_auth: bool } [Location Low Default] = "true" Full;
     }
     "Client certificates" {
         /// Secret with the CA that client certificates are verified against.
-        access "auth-tls-secret" { "namespace/name" } [Server Medium Deny] = "" Refused(LATER);
+        access "auth-tls-secret" { auth_tls_secret: AuthoritySecret } [Server Medium Deny] = "" Full;
         /// Whether a client certificate is required.
-        access "auth-tls-verify-client" { "on, off, optional or optional_no_ca" }
-            [Server Medium Default] = "on" Refused(LATER);
+        access "auth-tls-verify-client" { auth_tls_verify_client: Verify } [Server Medium Default] = "on" Full;
         /// Longest client chain; 0 counts as 1.
-        access "auth-tls-verify-depth" { "a whole number" } [Server Low Default] = "1" Refused(LATER);
+        access "auth-tls-verify-depth" { auth_tls_verify_depth: u32 } [Server Low Default] = "1" Full;
         /// Refuses client certificates whose subject does not match.
-        access "auth-tls-match-cn" { "CN= and a regex" } [Server High Reject] = "" Refused(LATER);
+        access "auth-tls-match-cn" { auth_tls_match_cn: MatchSubject } [Server High Reject] = "" Full;
         /// Where a client without a good certificate is sent.
-        access "auth-tls-error-page" { "a URL or path" } [Server High Reject] = "" Refused(LATER);
+        access "auth-tls-error-page" { auth_tls_error_page: ErrorPage } [Server High Reject] = "" Full;
         /// Sends the client certificate upstream as ssl-client-cert.
-        access "auth-tls-pass-certificate-to-upstream" { "true or false" }
-            [Server Low Reject] = "false" Refused(LATER);
+        access "auth-tls-pass-certificate-to-upstream" { auth_tls_pass_certificate_to_upstream: bool }
+            [Server Low Reject] = "false" Full;
     }
     "Limits" {
         /// Concurrent requests of one client.
-        access "limit-connections" { "a whole number" } [Location Low Reject] = "0" Refused(LATER);
+        access "limit-connections" { limit_connections: u32 } [Location Low Reject] = "0" Full;
         /// Requests of one client per second.
-        access "limit-rps" { "a whole number" } [Location Low Reject] = "0" Refused(LATER);
+        access "limit-rps" { limit_rps: u32 } [Location Low Reject] = "0" Full;
         /// Requests of one client per minute.
-        access "limit-rpm" { "a whole number" } [Location Low Reject] = "0" Refused(LATER);
+        access "limit-rpm" { limit_rpm: u32 } [Location Low Reject] = "0" Full;
         /// Burst of limit-rps and limit-rpm, in multiples of the limit.
-        "limit-burst-multiplier" { "a whole number" } [Location Low Default] = "5" Ignored(LATER);
+        "limit-burst-multiplier" { limit_burst_multiplier: u32 } [Location Low Default] = "5" Full;
         /// Clients that are not limited.
-        "limit-allowlist" | "limit-whitelist" { "a comma list of CIDRs" } [Location Low Reject] = "" Ignored(LATER);
-        /// Response bytes per second and connection, in KB.
-        "limit-rate" { "a whole number" } [Location Low Default] = "0" Ignored(LATER);
+        "limit-allowlist" | "limit-whitelist" { limit_allowlist: NetworkList } [Location Low Reject] = "" Full;
+        /// Response bytes per second and request, in KB; where proxy-buffering is on.
+        "limit-rate" { limit_rate: Int } [Location Low Default] = "0" Full;
         /// How many KB of a response are not throttled.
-        "limit-rate-after" { "a whole number" } [Location Low Default] = "0" Ignored(LATER);
+        "limit-rate-after" { limit_rate_after: Int } [Location Low Default] = "0" Full;
     }
     "CORS" {
         /// Adds CORS headers and answers preflight requests.
-        "enable-cors" { "true or false" } [Location Low Default] = "false" Ignored(LATER);
+        "enable-cors" { enable_cors: bool } [Location Low Default] = "false" Full;
         /// Origins that are let in.
-        "cors-allow-origin" { "a comma list of origins, or *" } [Location Medium Default] = "*" Ignored(LATER);
+        "cors-allow-origin" { cors_allow_origin: CorsOrigins } [Location Medium Default] = "*" Full;
         /// Access-Control-Allow-Methods.
-        "cors-allow-methods" { "a comma list of methods" }
-            [Location Medium Default] = "GET, PUT, POST, DELETE, PATCH, OPTIONS" Ignored(LATER);
+        "cors-allow-methods" { cors_allow_methods: CorsMethods }
+            [Location Medium Default] = "GET, PUT, POST, DELETE, PATCH, OPTIONS" Full;
         /// Access-Control-Allow-Headers.
-        "cors-allow-headers" { "a comma list of header names" }
+        "cors-allow-headers" { cors_allow_headers: CorsHeaders }
             [Location Medium Default] = "DNT,Keep-Alive,User-Agent,\
-            X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization" Ignored(LATER);
+            X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization" Full;
         /// Access-Control-Expose-Headers.
-        "cors-expose-headers" { "a comma list of header names, or *" } [Location Medium Default] = "" Ignored(LATER);
+        "cors-expose-headers" { cors_expose_headers: CorsExposed } [Location Medium Default] = "" Full;
         /// Sends Access-Control-Allow-Credentials.
-        "cors-allow-credentials" { "true or false" } [Location Low Default] = "true" Ignored(LATER);
+        "cors-allow-credentials" { cors_allow_credentials: bool } [Location Low Default] = "true" Full;
         /// Access-Control-Max-Age.
-        "cors-max-age" { "a whole number of seconds" } [Location Low Default] = "1728000" Ignored(LATER);
+        "cors-max-age" { cors_max_age: Int } [Location Low Default] = "1728000" Full;
     }
     "Canary" {
         /// Marks the Ingress as the canary of the one with the same hosts and paths.
@@ -298,19 +312,20 @@ settings! {
     }
     "TLS from the client" {
         /// Forwards TLS connections for the host unopened.
-        "ssl-passthrough" { "true or false" } [Server Low Reject] = "false" Ignored(LATER);
+        "ssl-passthrough" { ssl_passthrough: bool } [Server Low Reject] = "false" Full;
         /// Ciphers for TLS 1.2 and before.
-        "ssl-ciphers" { "an OpenSSL cipher list" } [Server Low Reject] = "" Ignored(LATER);
+        "ssl-ciphers" { ssl_ciphers: Ciphers } [Server Low Reject] = ""
+            Partial("what OpenSSL has besides ECDHE with AES-GCM or ChaCha20 is left out; TLS 1.3 has its own");
         /// Prefers the order of the server.
-        "ssl-prefer-server-ciphers" { "true or false" } [Server Low Default] = "true" Ignored(LATER);
+        "ssl-prefer-server-ciphers" { ssl_prefer_server_ciphers: bool } [Server Low Default] = "true" Full;
     }
     "Mirror" {
         /// Copies each request to this URL.
-        "mirror-target" { "a URL, with nginx variables" } [Ingress High Default] = "" Ignored(LATER);
+        "mirror-target" { mirror_target: MirrorTarget } [Ingress High Default] = "" Full;
         /// Host header of the copies.
-        "mirror-host" { "a host name" } [Ingress High Default] = "host part of mirror-target" Ignored(LATER);
+        "mirror-host" { mirror_host: ServerName } [Ingress High Default] = "host part of mirror-target" Full;
         /// Whether copies have the body.
-        "mirror-request-body" { "on or off" } [Ingress Low Default] = "on" Ignored(LATER);
+        "mirror-request-body" { mirror_request_body: OnOff } [Ingress Low Default] = "on" Full;
     }
     "Logs and traces" {
         /// Writes the access log.

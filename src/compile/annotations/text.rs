@@ -33,6 +33,8 @@ macro_rules! texts {
     )*};
 }
 
+pub(super) use texts;
+
 texts! {
     /// A host, possibly with nginx variables; the characters of a server name, regexes included.
     ServerName("a host name", |text| text.trim().chars().all(is_server_name));
@@ -84,6 +86,6 @@ pub(super) fn is_server_name(c: char) -> bool {
 }
 
 /// Also drops empty lines at both ends: no text that is taken here may end in a line break.
-fn trim_lines(text: &str) -> String {
+pub(super) fn trim_lines(text: &str) -> String {
     text.trim().split('\n').map(str::trim).collect::<Vec<_>>().join("\n")
 }

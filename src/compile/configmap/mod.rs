@@ -63,13 +63,16 @@ mod tests {
             ("proxy-read-timeout", "90s", Some(Effect::Default)),
             ("http-redirect-code", "303", Some(Effect::Default)),
             ("hsts", "yes", Some(Effect::Default)),
+            ("gzip-level", "10", Some(Effect::Default)),
+            ("add-headers", "name", Some(Effect::Default)),
             ("proxy-read-timeout", "", None),
-            ("use-gzip", "true", Some(Effect::Ignored)),
-            ("use-gzip", "false", None),
-            ("whitelist-source-range", "10.0.0.0/8", Some(Effect::Deny)),
+            ("enable-modsecurity", "true", Some(Effect::Ignored)),
+            ("enable-modsecurity", "false", None),
+            ("whitelist-source-range", "zzz", Some(Effect::Deny)),
+            ("block-user-agents", "~(?=a)", Some(Effect::Deny)),
             ("whitelist-source-range", "", None),
-            ("global-auth-url", "http://auth.test", Some(Effect::Deny)),
-            ("global-auth-method", "POST", Some(Effect::Ignored)),
+            ("block-cidrs", "10.0.0.0/8", Some(Effect::Deny)),
+            ("global-auth-method", "FETCH", Some(Effect::Default)),
             ("ssl-ciphers", "", None),
             ("ssl-redirects", "true", Some(Effect::Unknown)),
         ];
@@ -83,7 +86,8 @@ mod tests {
 
     #[test]
     fn table() {
-        assert_eq!(ROWS.len(), 208);
+        // Of ingress-nginx, and zstd.
+        assert_eq!(ROWS.len(), 208 + 4);
         super::super::annotations::tests::check_rows(ROWS);
         assert!(ROWS.iter().all(|row| !matches!(row.support, Support::Refused(_)) || row.access));
     }

@@ -1,17 +1,27 @@
-//! Every key of the controller's ConfigMap that ingress-nginx 1.15 reads or documents, once.
+//! Every key of the controller's ConfigMap that ingress-nginx 1.15 reads or documents, and a few of our own, once.
 //!
 //! Only keys that keep somebody out by themselves are access settings: the other `global-auth-*` keys have no effect
 //! without `global-auth-url`, and refusing them would deny every path for nothing.
 
-use crate::compile::annotations::row::Support::{Full, Ignored, Partial, Refused};
+use crate::base::networks::Networks;
+use crate::compile::annotations::row::Support::{Full, Ignored, Partial};
 use crate::compile::annotations::row::settings;
 use crate::compile::annotations::value::{
-    BufferSize, CommaList, HttpVersion, NextUpstream, NginxTime, OnOff, RedirectCode, Seconds, Size,
+    AppRoot, CommaList, HeaderToken, HttpVersion, NextUpstream, NginxTime, OnOff, RedirectCode, Seconds, Size,
 };
+use crate::compile::annotations::values_access::{ClientKey, Patterns, RefusalCode};
 use crate::compile::annotations::values_balance::{GlobalErrorCodes, HashText, LoadBalance};
+use crate::compile::annotations::values_headers::{BrotliLevel, GzipLevel, Int, ZstdLevel};
+use crate::compile::annotations::values_identity::{
+    Addresses, GoTime, HeaderBuffers, Networks as TrustedNetworks, Processes,
+};
+use crate::compile::annotations::values_question::{AuthMethod, CacheDurations};
+use crate::compile::annotations::values_tls::{AnyCiphers, Groups, ServerProtocols, SharedTicketKey};
 use crate::policy::stream_log::StreamFormat;
+use crate::snapshot::ObjectKey;
 
 const LATER: &str = "not in this version yet";
+const AT_START: &str = "read when the process starts; flags go before it";
 const NGINX: &str = "there is no nginx here to tune";
 
 settings! {
@@ -34,11 +44,12 @@ settings! {
         /// Default of relative-redirects.
         "relative-redirects" { relative_redirects: bool } = "false" Full;
         /// Default of app-root.
-        "app-root" { "text" } = "" Ignored(LATER);
+        "app-root" { app_root: AppRoot } = "" Full;
     }
     "HSTS and TLS" {
         /// Staples OCSP responses.
-        "enable-ocsp" { "true or false" } = "false" Ignored(LATER);
+        "enable-ocsp" { "true or false" } = "false"
+            Ignored("nothing is asked of OCSP responders here; authorities are giving OCSP up");
         /// Sends Strict-Transport-Security on https.
         "hsts" { hsts: bool } = "true" Full;
         /// Adds includeSubDomains to it.
@@ -50,30 +61,35 @@ settings! {
         /// Size of TLS records.
         "ssl-buffer-size" { "text" } = "4k" Ignored("there are no such buffers here");
         /// OpenSSL cipher list.
-        "ssl-ciphers" { "text" } = "\
+        "ssl-ciphers" { ssl_ciphers: AnyCiphers } = "\
             ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:\
             ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:\
-            DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256" Ignored(LATER);
+            DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256"
+            Partial("what OpenSSL has besides ECDHE with AES-GCM or ChaCha20 is left out; TLS 1.3 has its own");
         /// Secret, as namespace/name, with `dhparam.pem`.
-        "ssl-dh-param" { "text" } = "" Ignored(LATER);
+        "ssl-dh-param" { "text" } = "" Ignored("there is no key exchange by DHE here, only by ECDHE");
         /// Early data of TLS 1.3.
-        "ssl-early-data" { "true or false" } = "false" Ignored(LATER);
+        "ssl-early-data" { "true or false" } = "false"
+            Ignored("whoever records early data can send it again, and no upstream here is told of that");
         /// Key exchange curves.
-        "ssl-ecdh-curve" { "text" } = "auto" Ignored(LATER);
+        "ssl-ecdh-curve" { ssl_ecdh_curve: Groups } = "auto"
+            Partial("X25519MLKEM768, X25519, P-256 and P-384 are there");
         /// TLS versions.
-        "ssl-protocols" { "text" } = "TLSv1.2 TLSv1.3" Ignored(LATER);
+        "ssl-protocols" { ssl_protocols: ServerProtocols } = "TLSv1.2 TLSv1.3"
+            Partial("versions before TLS 1.2 are left out");
         /// Refuses the handshake for an unknown SNI.
-        "ssl-reject-handshake" { "true or false" } = "false" Ignored(LATER);
+        "ssl-reject-handshake" { ssl_reject_handshake: bool } = "false" Full;
         /// Resumes TLS sessions from a cache.
-        "ssl-session-cache" { "true or false" } = "true" Ignored(LATER);
+        "ssl-session-cache" { ssl_session_cache: bool } = "true" Full;
         /// Size of that cache.
-        "ssl-session-cache-size" { "text" } = "10m" Ignored(LATER);
+        "ssl-session-cache-size" { ssl_session_cache_size: Size } = "10m" Full;
         /// Key of session tickets.
-        "ssl-session-ticket-key" { "text" } = "" Ignored(LATER);
+        "ssl-session-ticket-key" { ssl_session_ticket_key: SharedTicketKey } = ""
+            Partial("tickets are shared with replicas of Portcullis, not with nginx");
         /// Resumes TLS sessions with tickets.
-        "ssl-session-tickets" { "true or false" } = "false" Ignored(LATER);
+        "ssl-session-tickets" { ssl_session_tickets: bool } = "false" Full;
         /// How long a TLS session can be resumed.
-        "ssl-session-timeout" { "text" } = "10m" Ignored(LATER);
+        "ssl-session-timeout" { ssl_session_timeout: NginxTime } = "10m" Full;
     }
     "Upstream" {
         /// Default of proxy-connect-timeout.
@@ -119,11 +135,13 @@ settings! {
         /// Largest request body; 0 is no limit.
         "proxy-body-size" { proxy_body_size: Size } = "1m" Full;
         /// Default of client-body-buffer-size.
-        "client-body-buffer-size" { client_body_buffer_size: BufferSize } = "8k" Full;
+        "client-body-buffer-size" { "a size" } = "8k"
+            Ignored("up to 1m of a body is held in memory and the rest streamed, without files");
         /// Reads the whole request body before an endpoint is asked.
         "proxy-request-buffering" { proxy_request_buffering: OnOff } = "on" Full;
         /// Default of proxy-buffering.
-        "proxy-buffering" { "text" } = "off" Ignored("responses are streamed with back-pressure either way");
+        "proxy-buffering" { proxy_buffering: OnOff } = "off"
+            Partial("responses are streamed with back-pressure either way; limit-rate asks for it");
         /// Largest response head.
         "proxy-buffer-size" { proxy_buffer_size: Size } = "4k" Full;
         /// Default of proxy-buffers-number.
@@ -133,13 +151,13 @@ settings! {
         /// Default of proxy-max-temp-file-size.
         "proxy-max-temp-file-size" { "text" } = "1024m" Ignored("there are no temporary files here");
         /// Default of proxy-cookie-domain.
-        "proxy-cookie-domain" { "text" } = "off" Ignored(LATER);
+        "proxy-cookie-domain" { proxy_cookie_domain: String } = "off" Full;
         /// Default of proxy-cookie-path.
-        "proxy-cookie-path" { "text" } = "off" Ignored(LATER);
+        "proxy-cookie-path" { proxy_cookie_path: String } = "off" Full;
         /// Default of proxy-redirect-from.
-        "proxy-redirect-from" { "text" } = "off" Ignored(LATER);
+        "proxy-redirect-from" { proxy_redirect_from: String } = "off" Full;
         /// Default of proxy-redirect-to.
-        "proxy-redirect-to" { "text" } = "off" Ignored(LATER);
+        "proxy-redirect-to" { proxy_redirect_to: String } = "off" Full;
     }
     "Connections from clients" {
         /// How long an idle client connection is kept; 0 is not at all.
@@ -151,9 +169,9 @@ settings! {
         /// Longest gap between two reads of a request body; then 408.
         "client-body-timeout" { client_body_timeout: Seconds } = "60" Full;
         /// Buffer of a request head.
-        "client-header-buffer-size" { "text" } = "1k" Ignored(LATER);
+        "client-header-buffer-size" { client_header_buffer_size: Size } = "1k" Full;
         /// Buffers of a large request head; more is answered 414 or 400.
-        "large-client-header-buffers" { "text" } = "4 8k" Ignored(LATER);
+        "large-client-header-buffers" { large_client_header_buffers: HeaderBuffers } = "4 8k" Full;
         /// HTTP/2 over TLS.
         "use-http2" { use_http2: bool } = "true" Full;
         /// Concurrent streams of one HTTP/2 connection.
@@ -165,15 +183,15 @@ settings! {
         /// Gone from nginx.
         "http2-max-requests" { "a whole number" } = "0" Ignored(NGINX);
         /// Listen addresses.
-        "bind-address" { "a comma list" } = "" Ignored(LATER);
+        "bind-address" { bind_address: Addresses } = "" Partial(AT_START);
         /// Does not listen on IPv6.
-        "disable-ipv6" { "true or false" } = "false" Ignored(LATER);
+        "disable-ipv6" { disable_ipv6: bool } = "false" Partial(AT_START);
         /// Does not resolve IPv6 addresses.
-        "disable-ipv6-dns" { "true or false" } = "false" Ignored(LATER);
+        "disable-ipv6-dns" { disable_ipv6_dns: bool } = "false" Full;
         /// How long connections of an old configuration may drain.
         "worker-shutdown-timeout" { worker_shutdown_timeout: NginxTime } = "240s" Full;
         /// Number of worker processes.
-        "worker-processes" { "text" } = "" Ignored(LATER);
+        "worker-processes" { worker_processes: Processes } = "auto" Partial(AT_START);
         /// Connections per worker.
         "max-worker-connections" { "a whole number" } = "16384" Ignored(NGINX);
         /// Open files per worker.
@@ -187,91 +205,92 @@ settings! {
         /// Response headers of upstreams to remove.
         "hide-headers" { hide_headers: CommaList } = "" Full;
         /// ConfigMap with headers for every response.
-        "add-headers" { "text" } = "" Ignored(LATER);
+        "add-headers" { add_headers: ObjectKey } = "" Full;
         /// ConfigMap with headers for every request to an upstream.
-        "proxy-set-headers" { "text" } = "" Ignored(LATER);
+        "proxy-set-headers" { proxy_set_headers: ObjectKey } = "" Full;
         /// Headers that custom-headers may set.
-        "global-allowed-response-headers" { "text" } = "" Ignored(LATER);
+        "global-allowed-response-headers" { global_allowed_response_headers: CommaList } = "" Full;
         /// Keeps the Server header of the upstream.
-        "allow-backend-server-header" { "true or false" } = "false" Ignored(LATER);
+        "allow-backend-server-header" { allow_backend_server_header: bool } = "false" Full;
         /// Shows the Server header.
-        "server-tokens" { "true or false" } = "false" Ignored(LATER);
+        "server-tokens" { server_tokens: bool } = "false" Full;
         /// Makes an X-Request-ID when the client sends none.
-        "generate-request-id" { "true or false" } = "true" Ignored(LATER);
+        "generate-request-id" { generate_request_id: bool } = "true" Full;
         /// Sends X-Original-URI upstream.
-        "proxy-add-original-uri-header" { "true or false" } = "false" Ignored(LATER);
+        "proxy-add-original-uri-header" { proxy_add_original_uri_header: bool } = "false" Full;
         /// Default MIME type.
-        "default-type" { "text" } = "text/html" Ignored(LATER);
+        "default-type" { default_type: String } = "text/html" Full;
     }
     "Client address" {
         /// Trusts X-Forwarded-For, -Proto, -Host and -Port of the client.
-        "use-forwarded-headers" { "true or false" } = "false" Ignored(LATER);
+        "use-forwarded-headers" { use_forwarded_headers: bool } = "false" Full;
         /// Appends to X-Forwarded-For rather than replacing it; with use-forwarded-headers.
-        "compute-full-forwarded-for" { "true or false" } = "false" Ignored(LATER);
+        "compute-full-forwarded-for" { compute_full_forwarded_for: bool } = "false" Full;
         /// Takes the client address from forwarded-for-header, and nothing else from the client.
-        "enable-real-ip" { "true or false" } = "false" Ignored(LATER);
+        "enable-real-ip" { enable_real_ip: bool } = "false" Full;
         /// Header with the client address.
-        "forwarded-for-header" { "text" } = "X-Forwarded-For" Ignored(LATER);
+        "forwarded-for-header" { forwarded_for_header: HeaderToken } = "X-Forwarded-For" Full;
         /// Header for the address that the PROXY protocol gave.
-        "forwarded-for-proxy-protocol-header" { "text" } = "X-Forwarded-For-Proxy-Protocol" Ignored(LATER);
+        "forwarded-for-proxy-protocol-header" { forwarded_for_proxy_protocol_header: HeaderToken } =
+            "X-Forwarded-For-Proxy-Protocol" Full;
         /// Header that is trusted as X-Forwarded-Host.
-        "forwarded-host-header" { "text" } = "X-Forwarded-Host" Ignored(LATER);
+        "forwarded-host-header" { forwarded_host_header: HeaderToken } = "X-Forwarded-Host" Full;
         /// Trusted proxies.
-        "proxy-real-ip-cidr" { "a comma list" } = "0.0.0.0/0" Ignored(LATER);
+        "proxy-real-ip-cidr" { proxy_real_ip_cidr: TrustedNetworks } = "0.0.0.0/0,::/0" Full;
         /// Expects the PROXY protocol on the http and https ports.
-        "use-proxy-protocol" { "true or false" } = "false" Ignored(LATER);
+        "use-proxy-protocol" { use_proxy_protocol: bool } = "false" Full;
         /// Time for the PROXY header.
-        "proxy-protocol-header-timeout" { "text" } = "5s" Ignored(LATER);
+        "proxy-protocol-header-timeout" { proxy_protocol_header_timeout: GoTime } = "5s" Full;
     }
     "Access" {
         /// Client networks that are answered 403.
-        access "block-cidrs" { "a comma list" } = "" Refused(LATER);
+        access "block-cidrs" { block_cidrs: Networks } [Controller Low Deny] = "" Full;
         /// Referers that are answered 403, exact or ~regex.
-        access "block-referers" { "a comma list" } = "" Refused(LATER);
+        access "block-referers" { block_referers: Patterns } [Controller Low Deny] = "" Full;
         /// User agents that are answered 403, exact or ~regex.
-        access "block-user-agents" { "a comma list" } = "" Refused(LATER);
+        access "block-user-agents" { block_user_agents: Patterns } [Controller Low Deny] = "" Full;
         /// Default of denylist-source-range.
-        access "denylist-source-range" { "a comma list" } = "" Refused(LATER);
+        access "denylist-source-range" { denylist_source_range: Networks } [Controller Low Deny] = "" Full;
         /// As auth-always-set-cookie, for every location without its own.
-        "global-auth-always-set-cookie" { "true or false" } = "false" Ignored(LATER);
+        "global-auth-always-set-cookie" { global_auth_always_set_cookie: bool } = "false" Full;
         /// As auth-cache-duration, for every location without its own.
-        "global-auth-cache-duration" { "text" } = "200 202 401 5m" Ignored(LATER);
+        "global-auth-cache-duration" { global_auth_cache_duration: CacheDurations } = "200 202 401 5m" Full;
         /// As auth-cache-key, for every location without its own.
-        "global-auth-cache-key" { "text" } = "" Ignored(LATER);
+        "global-auth-cache-key" { global_auth_cache_key: String } = "" Full;
         /// As auth-method, for every location without its own.
-        "global-auth-method" { "text" } = "" Ignored(LATER);
+        "global-auth-method" { global_auth_method: AuthMethod } = "" Full;
         /// As auth-request-redirect, for every location without its own.
-        "global-auth-request-redirect" { "text" } = "" Ignored(LATER);
+        "global-auth-request-redirect" { global_auth_request_redirect: String } = "" Full;
         /// As auth-response-headers, for every location without its own.
-        "global-auth-response-headers" { "text" } = "" Ignored(LATER);
+        "global-auth-response-headers" { global_auth_response_headers: String } = "" Full;
         /// As auth-signin, for every location without its own.
-        "global-auth-signin" { "text" } = "" Ignored(LATER);
+        "global-auth-signin" { global_auth_signin: String } = "" Full;
         /// As auth-signin-redirect-param, for every location without its own.
-        "global-auth-signin-redirect-param" { "text" } = "rd" Ignored(LATER);
+        "global-auth-signin-redirect-param" { global_auth_signin_redirect_param: String } = "rd" Full;
         /// As auth-snippet, for every location without its own.
         "global-auth-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
         /// As auth-url, for every location without its own.
-        access "global-auth-url" { "text" } = "" Refused(LATER);
+        access "global-auth-url" { global_auth_url: String } = "" Full;
         /// Who may read `/nginx_status`.
         "nginx-status-ipv4-whitelist" { "a comma list" } = "127.0.0.1" Ignored(NGINX);
         /// Who may read `/nginx_status`.
         "nginx-status-ipv6-whitelist" { "a comma list" } = "::1" Ignored(NGINX);
         /// Prefixes of Ingress paths without basic and external authentication.
-        "no-auth-locations" { "text" } = "/.well-known/acme-challenge" Ignored(LATER);
+        "no-auth-locations" { no_auth_locations: CommaList } = "/.well-known/acme-challenge" Full;
         /// Default of whitelist-source-range.
-        access "whitelist-source-range" { "a comma list" } = "" Refused(LATER);
+        access "whitelist-source-range" { whitelist_source_range: Networks } [Controller Low Deny] = "" Full;
     }
     "Limits" {
         /// Status when limit-connections is exceeded.
-        "limit-conn-status-code" { "a whole number" } = "503" Ignored(LATER);
+        "limit-conn-status-code" { limit_conn_status_code: RefusalCode } = "503" Full;
         /// nginx variable that names the client for limits.
-        "limit-conn-zone-variable" { "text" } = "$binary_remote_addr" Ignored(LATER);
+        "limit-conn-zone-variable" { limit_conn_zone_variable: ClientKey } = "$binary_remote_addr" Full;
         /// Default of limit-rate.
-        "limit-rate" { "a whole number" } = "0" Ignored(LATER);
+        "limit-rate" { limit_rate: Int } = "0" Full;
         /// Default of limit-rate-after.
-        "limit-rate-after" { "a whole number" } = "0" Ignored(LATER);
+        "limit-rate-after" { limit_rate_after: Int } = "0" Full;
         /// Status when limit-rps or limit-rpm is exceeded.
-        "limit-req-status-code" { "a whole number" } = "503" Ignored(LATER);
+        "limit-req-status-code" { limit_req_status_code: RefusalCode } = "503" Full;
     }
     "Errors" {
         /// Default of custom-http-errors.
@@ -306,7 +325,8 @@ settings! {
         /// Logs requests that no Ingress matched.
         "enable-access-log-for-default-backend" { enable_access_log_for_default_backend: bool } = "false" Full;
         /// Logs the questions of external authentication.
-        "enable-auth-access-log" { "true or false" } = "false" Ignored(LATER);
+        "enable-auth-access-log" { "true or false" }
+            = "false" Ignored("questions have no lines of their own");
         /// Sends logs to syslog.
         "enable-syslog" { "true or false" } = "false" Ignored(LATER);
         /// Level of the error log.
@@ -396,31 +416,39 @@ settings! {
     }
     "Compression" {
         /// Effort of brotli.
-        "brotli-level" { "a whole number" } = "4" Ignored(LATER);
-        /// Shortest response that brotli compresses.
-        "brotli-min-length" { "a whole number" } = "20" Ignored(LATER);
-        /// MIME types that brotli compresses.
-        "brotli-types" { "text" } = "\
+        "brotli-level" { brotli_level: BrotliLevel } = "4" Full;
+        /// Shortest response that brotli compresses, where its length is known.
+        "brotli-min-length" { brotli_min_length: u64 } = "20" Full;
+        /// MIME types that brotli compresses, text/html besides; `*` is all.
+        "brotli-types" { brotli_types: String } = "\
             application/xml+rss application/atom+xml application/javascript application/x-javascript \
             application/json application/rss+xml application/vnd.ms-fontobject application/x-font-ttf \
             application/x-web-app-manifest+json application/xhtml+xml application/xml font/opentype \
-            image/svg+xml image/x-icon text/css text/javascript text/plain text/x-component" Ignored(LATER);
+            image/svg+xml image/x-icon text/css text/javascript text/plain text/x-component" Full;
         /// Compresses responses with brotli.
-        "enable-brotli" { "true or false" } = "false" Ignored(LATER);
+        "enable-brotli" { enable_brotli: bool } = "false" Full;
         /// Regex of user agents that get no gzip.
-        "gzip-disable" { "text" } = "" Ignored(LATER);
+        "gzip-disable" { gzip_disable: String } = "" Full;
         /// Effort of gzip.
-        "gzip-level" { "a whole number" } = "1" Ignored(LATER);
-        /// Shortest response that gzip compresses.
-        "gzip-min-length" { "a whole number" } = "256" Ignored(LATER);
-        /// MIME types that gzip compresses.
-        "gzip-types" { "text" } = "\
+        "gzip-level" { gzip_level: GzipLevel } = "1" Full;
+        /// Shortest response that gzip compresses, where its length is known.
+        "gzip-min-length" { gzip_min_length: u64 } = "256" Full;
+        /// MIME types that gzip compresses, text/html besides; `*` is all.
+        "gzip-types" { gzip_types: String } = "\
             application/atom+xml application/javascript application/x-javascript application/json \
             application/rss+xml application/vnd.ms-fontobject application/x-font-ttf \
             application/x-web-app-manifest+json application/xhtml+xml application/xml font/opentype \
-            image/svg+xml image/x-icon text/css text/javascript text/plain text/x-component" Ignored(LATER);
+            image/svg+xml image/x-icon text/css text/javascript text/plain text/x-component" Full;
         /// Compresses responses with gzip.
-        "use-gzip" { "true or false" } = "false" Ignored(LATER);
+        "use-gzip" { use_gzip: bool } = "false" Full;
+        /// Compresses responses with Zstandard, before any other coding that the client takes. Not of ingress-nginx.
+        "enable-zstd" { enable_zstd: bool } = "false" Full;
+        /// Effort of Zstandard. Not of ingress-nginx.
+        "zstd-level" { zstd_level: ZstdLevel } = "3" Full;
+        /// Shortest response that Zstandard compresses, where its length is known. Not of ingress-nginx.
+        "zstd-min-length" { zstd_min_length: u64 } = "256" Full;
+        /// MIME types that Zstandard compresses, text/html besides; `*` is all. Not of ingress-nginx.
+        "zstd-types" { zstd_types: String } = "the types of gzip-types" Full;
     }
     "TCP and UDP" {
         /// Tries the next endpoint of a TCP or UDP service.

@@ -2,12 +2,18 @@
 
 use std::sync::Arc;
 
-use super::Input;
+use super::client_certificates::{ClientCertificates, HostAuth};
 use super::locations::Routes;
+use super::policy::answers::drops_redirects;
 use super::servers::{DEFAULT_SERVER, Server, Servers};
 use super::tls::Certificates;
+use super::{Input, Owned};
 use crate::base::diagnostic::{Reason, Severity};
+use crate::compile::settings::tls;
+use crate::policy::redirect::counterpart;
 use crate::policy::rewrite::build_regex;
+use crate::policy::server_tls::ServerTls;
+use crate::table::path::LiteralPaths;
 use crate::table::{Aliases, HostTable, Index, VirtualHost};
 
 #[derive(Debug)]
@@ -20,6 +26,7 @@ pub fn build(
     input: Input<'_>,
     servers: Servers<'_>,
     certificates: &mut Certificates,
+    client_certificates: &mut ClientCertificates<'_>,
     routes: &mut Routes<'_>,
 ) -> Hosts {
     let position = |host: &str| servers.keys().position(|h| h == host);
@@ -34,27 +41,98 @@ pub fn build(
         let names = add_aliases(&mut table, index, host, server, &servers, routes);
         let aliases = (!names.is_empty()).then(|| Box::new(certify(names, host, certificates)));
         let is_default = host == DEFAULT_SERVER;
+        let HostAuth { auth, forbidden } = client_certificates.of_host(server, routes.report());
         virtual_hosts.push(VirtualHost {
             name: routes.text(host),
             has_certificate: certificates.covers(host),
             aliases,
-            app_root: app_root(server, routes),
+            client_auth: auth,
+            forbidden,
+            tls: server_tls(input, server, routes),
+            app_root: app_root(input, server, routes),
             health_path: is_default.then(|| Arc::clone(&input.options.health_path)),
+            redirect_to: None,
             paths: routes.paths(host, server),
+        });
+    }
+    for (from, to) in counterparts(&servers, routes) {
+        let Ok(index) = Index::try_from(virtual_hosts.len()) else { break };
+        table.add_rule(&from, index);
+        // The host's certificate is shown where it is valid for this name, too.
+        if let Some(own) = certificates.table.of_host(&to).filter(|own| own.covers(&from)).cloned() {
+            certificates.table.add(&from, own);
+        }
+        virtual_hosts.push(VirtualHost {
+            name: routes.text(&from),
+            has_certificate: false,
+            aliases: None,
+            client_auth: None,
+            forbidden: None,
+            tls: None,
+            app_root: None,
+            health_path: None,
+            redirect_to: Some(routes.text(&to)),
+            paths: LiteralPaths::default().build(),
         });
     }
     Hosts { table, virtual_hosts }
 }
 
-/// Any Ingress of the host; the first location that has one, in the order in which nginx reads them (contract §5.7).
-fn app_root(server: &Server<'_>, routes: &Routes<'_>) -> Option<Arc<str>> {
+/// The names that `from-to-www-redirect` adds, each with the host that it leads to: hosts of one of whose locations it
+/// is asked for. A name that is a host of its own stays that (contract §7.9).
+fn counterparts(servers: &Servers<'_>, routes: &mut Routes<'_>) -> Vec<(String, String)> {
+    let mut added = Vec::new();
+    for (host, server) in servers {
+        let asks = |owner: &&Owned| {
+            owner.annotations().from_to_www_redirect == Some(true) && !drops_redirects(owner.annotations())
+        };
+        let Some(owner) = server.locations.iter().filter_map(|l| routes.owner(l)).find(asks) else { continue };
+        let key = Some("from-to-www-redirect".to_owned());
+        let Some(from) = counterpart(host) else {
+            let message = format!("the host {host:?} has no counterpart with or without www.");
+            routes.tell(owner, Severity::Warning, Reason::UnsupportedAnnotation, key, message);
+            continue;
+        };
+        if servers.contains_key(&from) {
+            let message = format!("{from} is the host of a rule: it is not redirected to {host}");
+            routes.tell(owner, Severity::Warning, Reason::Conflict, key, message);
+            continue;
+        }
+        added.push((from, host.clone()));
+    }
+    added
+}
+
+/// Any Ingress of the host; the first location that has one, in the order in which nginx reads them (contract §5.7). Else
+/// the ConfigMap's.
+fn app_root(input: Input<'_>, server: &Server<'_>, routes: &Routes<'_>) -> Option<Arc<str>> {
     let mut ordered: Vec<_> = server.locations.iter().filter(|l| !l.is_catch_all).collect();
     ordered.sort_by(|a, b| super::locations::nginx_order(a, b));
     ordered
         .iter()
-        .filter_map(|l| routes.owner(l)?.annotations().app_root.as_ref())
-        .next()
-        .map(|root| root.as_str().into())
+        .find_map(|l| routes.owner(l)?.annotations().app_root.as_ref().map(|root| root.as_str().into()))
+        .or_else(|| {
+            let owner = ordered.iter().find_map(|l| routes.owner(l))?;
+            input.settings.of(&owner.ingress).headers.app_root.clone()
+        })
+}
+
+/// `ssl-ciphers` and `ssl-prefer-server-ciphers`, each of the oldest Ingress that has it (contract §2.2).
+fn server_tls(input: Input<'_>, server: &Server<'_>, routes: &mut Routes<'_>) -> Option<Arc<ServerTls>> {
+    let common = &input.settings.main.global.tls.common;
+    let owners = || server.owners.iter().filter_map(|i| routes.owned(*i));
+    let ciphers = owners().find_map(|o| Some((o, o.annotations().ssl_ciphers.as_ref()?)));
+    let prefer_server = owners().find_map(|o| o.annotations().ssl_prefer_server_ciphers);
+    if let Some((owner, message)) = ciphers.and_then(|(owner, list)| Some((owner, tls::cipher_warning(&list.0)?))) {
+        let key = Some("ssl-ciphers".to_owned());
+        routes.tell(owner, Severity::Warning, Reason::UnsupportedAnnotation, key, message);
+    }
+    let own = ServerTls {
+        ciphers: ciphers.and_then(|(_, list)| tls::numbers(&list.0)).unwrap_or_else(|| Arc::clone(&common.ciphers)),
+        prefer_server: prefer_server.unwrap_or(common.prefer_server),
+        ..common.clone()
+    };
+    (own != *common).then(|| Arc::new(own))
 }
 
 /// An alias is shown the host's certificate only where that is valid for it.

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use super::questions::Questions;
 use super::servers::{Location, Server};
 use super::{Input, Owned, policy};
 use crate::base::diagnostic::{Reason, Severity};
-use crate::compile::intern::{Indexed, Interner};
+use crate::compile::intern::Interner;
 use crate::compile::report::Report;
 use crate::policy::RoutePolicy;
 use crate::policy::upstream::UpstreamTls;
@@ -25,10 +26,10 @@ pub fn nginx_order(a: &Location<'_>, b: &Location<'_>) -> Ordering {
 pub struct Routes<'a> {
     input: Input<'a>,
     owned: &'a [Owned],
+    questions: Questions<'a>,
     texts: &'a mut Interner<str>,
     report: &'a mut Report,
     policies: Interner<RoutePolicy>,
-    upstream_tls: Indexed<Arc<UpstreamTls>>,
     list: Vec<Route>,
 }
 
@@ -46,16 +47,14 @@ struct Entry<'l> {
 }
 
 impl<'a> Routes<'a> {
-    pub fn new(input: Input<'a>, owned: &'a [Owned], texts: &'a mut Interner<str>, report: &'a mut Report) -> Self {
-        Self {
-            input,
-            owned,
-            texts,
-            report,
-            policies: Interner::default(),
-            upstream_tls: Indexed::default(),
-            list: Vec::new(),
-        }
+    pub fn new(
+        input: Input<'a>,
+        owned: &'a [Owned],
+        questions: Questions<'a>,
+        texts: &'a mut Interner<str>,
+        report: &'a mut Report,
+    ) -> Self {
+        Self { input, owned, questions, texts, report, policies: Interner::default(), list: Vec::new() }
     }
 
     pub fn owned(&self, index: usize) -> Option<&'a Owned> {
@@ -70,12 +69,16 @@ impl<'a> Routes<'a> {
         self.texts.text(text)
     }
 
+    pub fn report(&mut self) -> &mut Report {
+        self.report
+    }
+
     pub fn tell(&mut self, item: &Owned, severity: Severity, reason: Reason, key: Option<String>, message: String) {
         self.report.ingress(severity, reason, &item.ingress, key, message);
     }
 
     pub fn finish(self) -> (Vec<Route>, Vec<Arc<UpstreamTls>>) {
-        (self.list, self.upstream_tls.into_list())
+        (self.list, self.questions.upstream_tls.into_list())
     }
 
     /// The path table of a host.
@@ -169,7 +172,8 @@ impl<'a> Routes<'a> {
         let owner = self.owner(location);
         let mut resolved = policy::resolve(self.input, location, path, owner, self.report);
         resolved.denied = resolved.denied.or_else(|| host.server.denied.clone());
-        let tls = resolved.upstream.tls.take().map(|tls| self.upstream_tls.index(tls));
+        self.questions.apply(location, &mut resolved);
+        let tls = resolved.upstream.tls.take().map(|tls| self.questions.upstream_tls.index(tls));
         let item = owner.map(|o| &o.key);
         let labels = RouteLabels {
             namespace: item.map_or_else(|| self.texts.text(""), |k| k.namespace.clone()),

@@ -6,9 +6,12 @@
 mod balance;
 mod canary;
 mod class;
+mod client_certificates;
 mod hosts;
 mod locations;
+mod passthrough;
 mod policy;
+mod questions;
 mod servers;
 mod tls;
 mod upstreams;
@@ -22,12 +25,13 @@ use super::endpoints::{Endpoints, Source};
 use super::intern::Interner;
 use super::report::{self, Report};
 use super::settings::AllSettings;
-use super::{Memo, Options};
+use super::{Memo, Options, login};
+use crate::policy::login::Login;
 use crate::snapshot::{Ingress, ObjectKey, Snapshot};
 use crate::table::{RoutingTable, UpstreamKey};
 
 pub use class::{is_ours, is_owned};
-pub use upstreams::default_upstream;
+pub use upstreams::{default_upstream, url_upstream};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
@@ -51,7 +55,9 @@ pub struct Owned {
     pub parsed: Arc<super::memo::Parsed>,
     /// Why its locations answer 503: an access setting that cannot be acted on.
     pub denied: Option<Arc<str>>,
-    /// The same for every location of its hosts, other Ingresses' too: the setting is the host's.
+    /// Its `auth-type`, or why it cannot be asked.
+    pub login: Option<Result<Arc<Login>, Arc<str>>>,
+    /// The same as `denied` for every location of its hosts, other Ingresses' too: the setting is the host's.
     pub denies_hosts: Option<Arc<str>>,
 }
 
@@ -76,10 +82,14 @@ pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output
     let default_backend = upstreams.default_index();
     let mut servers = servers::collect(&owned, &mut upstreams, report);
     canary::merge(input, &owned, &mut servers, &mut upstreams, report);
+    let passthrough = passthrough::select(input, &owned, &mut servers, report);
+    let questions = questions::collect(input, &owned, &mut upstreams, report);
     let mut certificates = tls::select(input, &owned, &servers, memo, report);
+    client_certificates::tell_canaries(&owned, report);
+    let mut client_certificates = client_certificates::ClientCertificates::new(input, &owned, memo);
     let mut texts = Interner::default();
-    let mut routes = locations::Routes::new(input, &owned, &mut texts, report);
-    let hosts = hosts::build(input, servers, &mut certificates, &mut routes);
+    let mut routes = locations::Routes::new(input, &owned, questions, &mut texts, report);
+    let hosts = hosts::build(input, servers, &mut certificates, &mut client_certificates, &mut routes);
     let (routes, upstream_tls) = routes.finish();
     let (upstreams, sources, endpoints) = upstreams.finish();
     let table = RoutingTable {
@@ -90,6 +100,7 @@ pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output
         upstream_tls,
         certificates: certificates.table,
         streams: Vec::new(),
+        passthrough,
         default_backend,
         global: input.settings.main.global.clone(),
     };
@@ -144,7 +155,8 @@ fn owned(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Vec<Owned> {
             first.map(|p| Arc::from(format!("{key}: {}: {}", p.key, p.message)))
         };
         let (denied, denies_hosts) = (denial(false), denial(true));
-        owned.push(Owned { key: key.clone(), ingress: Arc::clone(ingress), parsed, denied, denies_hosts });
+        let login = if is_canary { None } else { login::login(input, ingress, &parsed.annotations, memo, report) };
+        owned.push(Owned { key: key.clone(), ingress: Arc::clone(ingress), parsed, denied, login, denies_hosts });
     }
     owned.sort_by(ingress_order);
     owned

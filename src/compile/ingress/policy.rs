@@ -1,5 +1,7 @@
 //! The policy of one location: its Ingress's annotation, else the ConfigMap's key, else the built-in default.
 
+mod access;
+pub mod answers;
 mod error_pages;
 mod fastcgi;
 
@@ -48,11 +50,14 @@ pub fn resolve(
         deny(reason);
         None
     });
+    if let Some(Err(reason)) = &owner.login {
+        deny(reason.to_string());
+    }
     let rewrite = rewrite(location, path, owner, report).unwrap_or_else(|reason| {
         deny(reason);
         None
     });
-    RoutePolicy {
+    let mut policy = RoutePolicy {
         body_limit: body_limit(a, settings),
         https_redirect: https_redirect(location, a, settings),
         port_in_redirect: a.use_port_in_redirects.unwrap_or(settings.use_port_in_redirects),
@@ -75,17 +80,21 @@ pub fn resolve(
             fastcgi,
             tls: tls.or_else(|| plain_tls(protocol)).map(Arc::new),
         },
+        access: access::access(location, owner, &settings.access),
         session_cookie: a.affinity.is_some() && !location.is_default && !location.is_catch_all,
         error_pages: error_pages::resolve(a, settings, protocol),
         access_log: a.enable_access_log.unwrap_or(true),
         denied,
-    }
+        ..RoutePolicy::default()
+    };
+    answers::resolve(input, location, owner, settings, &mut policy, report);
+    policy
 }
 
 /// The default server's own location: the ConfigMap's upstream settings and no redirects.
 fn default_server(settings: &Settings) -> RoutePolicy {
     let none = Annotations::default();
-    RoutePolicy {
+    let mut policy = RoutePolicy {
         body_limit: body_limit(&none, settings),
         upstream: UpstreamPolicy {
             timeouts: timeouts(&none, settings),
@@ -94,11 +103,14 @@ fn default_server(settings: &Settings) -> RoutePolicy {
             response_head_limit: settings.response_head_limit,
             ..UpstreamPolicy::default()
         },
+        access: access::of_default_server(&settings.access),
         error_pages: error_pages::resolve(&none, settings, Protocol::Http),
         access_log: settings.global.access_log.default_backend,
         denied: settings.denied.clone(),
         ..RoutePolicy::default()
-    }
+    };
+    answers::default_server(settings, &mut policy);
+    policy
 }
 
 fn body_limit(a: &Annotations, settings: &Settings) -> Option<u64> {
@@ -166,7 +178,11 @@ fn retry(a: &Annotations, settings: &Settings) -> RetryPolicy {
 
 /// The default backend of the controller speaks plain http, whatever the endpoints of an Ingress speak.
 fn protocol(location: &Location, a: &Annotations) -> Protocol {
-    match a.backend_protocol.filter(|_| !location.has_no_backend()) {
+    let protocol = a.backend_protocol.filter(|_| !location.has_no_backend());
+    if location.speaks_tls {
+        return if protocol == Some(BackendProtocol::Grpcs) { Protocol::Grpcs } else { Protocol::Https };
+    }
+    match protocol {
         Some(BackendProtocol::Https) => Protocol::Https,
         Some(BackendProtocol::AutoHttp) => Protocol::AutoHttp,
         Some(BackendProtocol::Grpc) => Protocol::Grpc,

@@ -26,6 +26,8 @@ pub struct Location<'a> {
     pub is_default: bool,
     /// An Ingress without rules serves the default server: its redirects and rewrites do not apply (§2.5).
     pub is_catch_all: bool,
+    /// Its upstream's endpoints end the TLS of a host that is passed through.
+    pub speaks_tls: bool,
     /// The upstream of `default-backend`.
     pub stand_in: Option<Index>,
 }
@@ -70,6 +72,7 @@ pub fn collect<'a>(owned: &'a [Owned], upstreams: &mut Upstreams<'_>, report: &m
         port,
         is_default: true,
         is_catch_all: false,
+        speaks_tls: false,
         stand_in: None,
     };
     let mut servers = Servers::new();
@@ -180,6 +183,7 @@ fn add_paths<'a>(
             port,
             is_default: false,
             is_catch_all: false,
+            speaks_tls: false,
             stand_in,
         };
         server.put(location);

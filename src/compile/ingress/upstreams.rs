@@ -26,6 +26,11 @@ pub fn default_upstream(service: &str) -> Arc<str> {
     format!("{DEFAULT_SERVER}{service}").into()
 }
 
+/// What the upstream of a URL that names a Service is called in place of it. Its settings are nobody's but the URL's.
+pub fn url_upstream(service: &str) -> Arc<str> {
+    format!("url:{service}").into()
+}
+
 #[derive(Debug)]
 pub struct Upstreams<'a> {
     input: Input<'a>,
@@ -120,6 +125,7 @@ impl<'a> Upstreams<'a> {
             lookup: PortLookup::Backend,
             cluster_ip: false,
             external_name: self.input.options.external_names,
+            otherwise: None,
         };
         self.push(key, "upstream-default-backend".into(), plan, Draft::default(), None)
     }
@@ -153,6 +159,7 @@ impl<'a> Upstreams<'a> {
             lookup: PortLookup::Backend,
             cluster_ip,
             external_name: self.input.options.external_names,
+            otherwise: None,
         };
         let name = format!("{}-{}-{}", key.namespace, key.service, key.port).into();
         let first = item.map(|item| match item.is_canary() {
@@ -161,6 +168,26 @@ impl<'a> Upstreams<'a> {
         });
         let draft = annotations.map(|a| Draft::new(a, default)).unwrap_or_default();
         Backend { target: self.push(key, name, plan, draft, first), service: backend.name.clone(), port }
+    }
+
+    /// The upstream of a URL's host and port.
+    pub fn add_host(&mut self, host: &str, port: u16, source: Source) -> Index {
+        let of = &source.plan.service;
+        let (namespace, service) = match &*of.namespace {
+            // No namespace has this name, so that no rule's upstream is the same one.
+            "" => (DEFAULT_SERVER.into(), host.into()),
+            _ => (Arc::clone(&of.namespace), url_upstream(&of.name)),
+        };
+        let port = self.ports.text(itoa::Buffer::new().format(port));
+        let key = UpstreamKey { namespace, service, port };
+        if let Some(index) = self.index.get(&key) {
+            return *index;
+        }
+        let name = format!("{host}:{}", key.port).into();
+        match self.push(key, name, source.plan, Draft::default(), source.owner) {
+            Target::Upstream(index) => index,
+            Target::NotFound => Index::MAX,
+        }
     }
 
     fn push(&mut self, key: UpstreamKey, name: Arc<str>, plan: Plan, draft: Draft, first: Option<Owner>) -> Target {

@@ -57,7 +57,7 @@ fn key() -> UpstreamKey {
 fn handle() -> Arc<Handle> {
     let telemetry = Arc::new(Telemetry::new(Identity::default(), RequestOptions::default()).unwrap());
     let log = AccessLog::start(Box::new(std::io::sink()), telemetry.controller.access_log_dropped()).unwrap();
-    let options = ProxyOptions { https_port: 443, metrics_per_undefined_host: false, stream_addresses: Vec::new() };
+    let options = ProxyOptions { metrics_per_undefined_host: false };
     Handle::new(options, telemetry, log.ends())
 }
 
@@ -115,4 +115,21 @@ async fn names_are_resolved_again_and_failures_keep_what_was_known() {
     names.follow(&BTreeMap::new());
     assert!(names.tasks.is_empty() && addresses(&handle.live()).is_empty());
     handle.set_resolved(&key(), &DnsName { name: "outside.test".into(), port: 80, loopback: false }, vec![]);
+}
+
+#[test]
+fn addresses_that_are_used() {
+    let rows = [
+        ("192.0.2.1", false, true, true),
+        ("127.0.0.1", false, true, false),
+        ("::", false, true, false),
+        ("::ffff:127.0.0.1", false, true, false),
+        ("127.0.0.1", true, true, true),
+        ("2001:db8::1", false, true, true),
+        ("2001:db8::1", false, false, false),
+        ("192.0.2.1", false, false, true),
+    ];
+    for (ip, loopback, ipv6, expected) in rows {
+        assert_eq!(is_usable(ip.parse().unwrap(), loopback, ipv6), expected, "{ip} {loopback} {ipv6}");
+    }
 }

@@ -36,7 +36,6 @@ impl Session {
         let StreamListener { protocol, port, upstream, .. } = *stream;
         let policy = &live.table().global.streams;
         if protocol == Protocol::Tcp {
-            worker.counters.accepted();
             worker.counters.opened(ConnectionState::Writing);
         }
         Self {

@@ -4,7 +4,9 @@
 //! for somebody else. Connections and sessions that are open outlive a change of the table.
 
 mod log;
+pub mod passthrough;
 mod ports;
+pub mod proxy_header;
 pub mod proxy_protocol;
 mod relay;
 mod sessions;
@@ -108,7 +110,7 @@ pub async fn follow(worker: Rc<Worker>) {
 fn wanted(worker: &Worker) -> HashSet<Port> {
     const ANY: &[IpAddr] = &[IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
     let live = worker.live();
-    let addresses = &worker.handle.options.stream_addresses;
+    let addresses = worker.handle.stream_addresses();
     let addresses = if addresses.is_empty() { ANY } else { addresses };
     let served =
         live.table().streams.iter().filter(|s| upstream(&live, s).is_some_and(|u| !u.endpoints.load().is_empty()));

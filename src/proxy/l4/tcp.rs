@@ -1,6 +1,5 @@
 //! TCP services: a connection to an endpoint for each of the client's, PROXY headers in and out.
 
-use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,8 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::log::Session;
 use super::ports::Held;
-use super::proxy_protocol::{self, MAX_HEADER};
-use super::relay;
+use super::{proxy_header, proxy_protocol, relay};
 use crate::policy::stream::StreamPolicy;
 use crate::proxy::live::UpstreamState;
 use crate::proxy::timer::within;
@@ -31,6 +29,7 @@ pub async fn accept(worker: Rc<Worker>, listener: TcpListener, port: u16, held: 
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
+                worker.counters.accepted();
                 worker.serve(serve(Rc::clone(&worker), stream, address, port));
             }
             Err(error) => {
@@ -43,14 +42,17 @@ pub async fn accept(worker: Rc<Worker>, listener: TcpListener, port: u16, held: 
 
 async fn serve(worker: Rc<Worker>, client: TcpStream, address: SocketAddr, port: u16) {
     let live = worker.live();
-    let Some((listener, upstream)) = super::listener(&live, Protocol::Tcp, port) else { return };
-    let policy = live.table().global.streams.clone();
+    let Some((listener, _)) = super::listener(&live, Protocol::Tcp, port) else { return };
     let source = canonical(address);
     let mut session = Session::begin(&worker, &live, &listener, source);
     let _ = client.set_nodelay(true);
     let own = client.local_addr().map_or(source, canonical);
-    let (ends, early) = match accept_header(&worker, &client, &listener).await {
-        Ok((header, early)) => (header.unwrap_or((source, own)), early),
+    let proxied = match listener.accept_proxy {
+        true => proxy_header::take(&worker, &client, HEADER).await,
+        false => Ok(None),
+    };
+    let ends = match proxied {
+        Ok(proxied) => proxied.unwrap_or((source, own)),
         Err(error) => {
             tracing::debug!(client = %address, port, %error, "no PROXY header came");
             session.status(400);
@@ -58,56 +60,48 @@ async fn serve(worker: Rc<Worker>, client: TcpStream, address: SocketAddr, port:
         }
     };
     session.client(ends.0);
+    let header = match listener.send_proxy {
+        true => proxy_protocol::version1_line(ends.0, ends.1),
+        false => String::new(),
+    };
+    join(live, listener, session, client, First { header, early: Vec::new() }).await;
+}
+
+/// What an endpoint is sent before the client's further bytes.
+#[derive(Debug)]
+pub struct First {
+    /// The proxy's own word.
+    pub header: String,
+    /// What the client has sent already.
+    pub early: Vec<u8>,
+}
+
+/// Joins a client with an endpoint of the listener's upstream, until both have ended.
+pub async fn join(
+    live: Rc<LocalLive>,
+    listener: StreamListener,
+    session: Session,
+    client: TcpStream,
+    First { header, early }: First,
+) {
+    let worker = Rc::clone(session.worker());
+    let policy = live.table().global.streams.clone();
+    let Some(upstream) = super::upstream(&live, &listener).map(Arc::clone) else { return };
     let Some(connection) = connect(&live, &listener, &upstream, &policy, &session).await else {
         session.status(502);
         return;
     };
     // The table may be long gone before the connection is.
     drop((live, upstream));
-    let mut first = Vec::new();
-    if listener.send_proxy {
-        first.extend(proxy_protocol::version1_line(ends.0, ends.1).into_bytes());
-    }
-    let header = first.len();
-    first.extend(early);
+    let first = [header.as_bytes(), &early].concat();
     let sent = within(&worker.timers, policy.idle, relay::write_all(&connection, &first, |_| {})).await;
     if !matches!(sent, Some(Ok(()))) {
         session.status(502);
         return;
     }
-    session.counts.up.set(first.len().saturating_sub(header) as u64);
-    drop(first);
+    session.counts.up.set(early.len() as u64);
+    drop((header, early, first));
     relay::relay(&worker, client, connection, policy.idle, &session.counts).await;
-}
-
-/// Source and destination that a header gave, and the client's own bytes that came with it.
-type Accepted = (Option<(SocketAddr, SocketAddr)>, Vec<u8>);
-
-async fn accept_header(worker: &Rc<Worker>, client: &TcpStream, listener: &StreamListener) -> io::Result<Accepted> {
-    if !listener.accept_proxy {
-        return Ok((None, Vec::new()));
-    }
-    let read = within(&worker.timers, HEADER, read_header(client)).await;
-    read.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
-}
-
-async fn read_header(client: &TcpStream) -> io::Result<Accepted> {
-    let mut bytes = Vec::with_capacity(256);
-    loop {
-        client.readable().await?;
-        let room = MAX_HEADER.saturating_sub(bytes.len());
-        let mut chunk = [0; 512];
-        let chunk = chunk.get_mut(..room.min(512)).unwrap_or_default();
-        match client.try_read(chunk) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(read) => bytes.extend_from_slice(chunk.get(..read).unwrap_or_default()),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-            Err(error) => return Err(error),
-        }
-        if let Some(header) = proxy_protocol::parse(&bytes).map_err(io::Error::other)? {
-            return Ok((header.addresses, bytes.split_off(header.length.min(bytes.len()))));
-        }
-    }
 }
 
 /// Connects to an endpoint, or to the next one, as often as the settings say.
@@ -134,7 +128,7 @@ async fn connect(
             Some(Err(error)) => error.to_string(),
             None => "it took too long".to_owned(),
         };
-        tracing::warn!(port = listener.port, endpoint = %address, %error, "a TCP service's endpoint cannot be reached");
+        tracing::warn!(port = listener.port, endpoint = %address, %error, "an endpoint cannot be reached");
         tried.push(address);
         let attempts = u32::try_from(tried.len()).unwrap_or(u32::MAX);
         let elapsed = worker.timers.now().saturating_duration_since(began);

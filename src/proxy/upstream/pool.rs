@@ -72,6 +72,7 @@ struct Shared {
 #[derive(Clone, Copy, Debug)]
 struct Life {
     born: Instant,
+    /// Those that were begun.
     requests: u32,
 }
 
@@ -131,7 +132,8 @@ impl Pools {
             |kind, life| Lease { pools: Rc::downgrade(&self.inner), timers: Rc::clone(&self.timers), key, life, kind };
         while let Some(idle) = pool.idle.pop_back() {
             if !idle.sender.is_closed() && idle.life.may_go_on(limits, now) {
-                return Some(lease(Leased::Http1(Some(idle.sender)), idle.life));
+                let life = Life { requests: idle.life.requests + 1, ..idle.life };
+                return Some(lease(Leased::Http1(Some(idle.sender)), life));
             }
         }
         let free = |s: &&mut Shared| {
@@ -212,8 +214,7 @@ impl Lease {
         let (Some(sender), Some(pools)) = (sender.take(), self.pools.upgrade()) else { return };
         let mut inner = pools.borrow_mut();
         let limit = inner.limits.as_ref().map_or(0, |l| l.idle);
-        let life = Life { requests: self.life.requests + 1, ..self.life };
-        let since = self.timers.now();
+        let (life, since) = (self.life, self.timers.now());
         if limit == 0 || self.key.fastcgi {
             return;
         }

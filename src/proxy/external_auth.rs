@@ -1,0 +1,195 @@
+//! ACCESS: asks the authentication service about a request, and does what it says (contract §13, §6 step 8).
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode, Version};
+
+use super::access::Verdict;
+use super::body::{Progress, RequestBody};
+use super::exchange::Exchange;
+use super::facts::Facts;
+use super::question::answers::Said;
+use super::question::{self, Question};
+use super::respond::{self, Answer};
+use super::upstream::Failure;
+use crate::policy::external_auth::{Cache, ExternalAuth, Granted, Outcome};
+use crate::policy::headers::{self, NameRules, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_REAL_IP, X_REQUEST_ID, X_SCHEME};
+use crate::policy::template::Template;
+use crate::table::Route;
+
+const X_ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
+const X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
+const X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
+const X_SENT_FROM: HeaderName = HeaderName::from_static("x-sent-from");
+const X_AUTH_REQUEST_REDIRECT: HeaderName = HeaderName::from_static("x-auth-request-redirect");
+
+/// What the service says of a request, now or a while ago.
+/// What it gives a request that passes is put into [`Exchange::granted`].
+pub async fn verdict(exchange: &mut Exchange, auth: &ExternalAuth, headers: &HeaderMap) -> Verdict {
+    let live = Rc::clone(&exchange.live);
+    let Some(route) = exchange.route.and_then(|index| live.table().route(index)) else {
+        return Verdict::Refused(respond::page(StatusCode::INTERNAL_SERVER_ERROR));
+    };
+    let facts = Facts { exchange, headers };
+    let cached = auth.cache.as_ref().map(|cache| (cache, key(cache, route, &facts)));
+    let (answers, now) = (&exchange.worker.questions.answers, exchange.worker.timers.now());
+    let known = cached.as_ref().and_then(|(_, key)| answers.borrow().get(key, now));
+    let said = match known {
+        Some(said) => said,
+        None => match ask(exchange, auth, headers, route).await {
+            Ok(head) => {
+                if Outcome::of(head.status) == Outcome::Failed {
+                    tell(exchange, auth, format_args!("it answered {}", head.status));
+                }
+                let said = Said {
+                    outcome: Outcome::of(head.status),
+                    granted: Granted::of(auth, &head.headers),
+                    challenges: head.headers.get_all(header::WWW_AUTHENTICATE).iter().cloned().collect(),
+                };
+                if let Some((cache, key)) = &cached {
+                    let lasts = cache.keeping.of(head.status, &head.headers);
+                    let now = exchange.worker.timers.now();
+                    answers.borrow_mut().put(key, said.clone(), now, lasts);
+                }
+                said
+            }
+            Err(failure) => {
+                tell(exchange, auth, format_args!("{failure}"));
+                let (outcome, granted) = (Outcome::Failed, Granted::default());
+                Said { outcome, granted, challenges: Vec::new() }
+            }
+        },
+    };
+    match said.outcome {
+        Outcome::Pass => {
+            exchange.granted = Some(Box::new(said.granted));
+            Verdict::Granted
+        }
+        _ => Verdict::Refused(refusal(auth, route, &facts, said)),
+    }
+}
+
+/// Says, now and then, why requests are answered 500.
+fn tell(exchange: &Exchange, auth: &ExternalAuth, what: std::fmt::Arguments<'_>) {
+    let worker = &exchange.worker;
+    if worker.questions.may_tell(worker.timers.now()) {
+        tracing::warn!(url = %auth.url, "the authentication service lets nobody pass: {what}");
+    }
+}
+
+/// What a cached answer is found by: the question, the location that asks it, and who is asked about.
+fn key(cache: &Cache, route: &Route, facts: &Facts<'_>) -> Vec<u8> {
+    let labels = &route.labels;
+    let mut key = Vec::new();
+    for part in [&cache.question, &labels.namespace, &labels.ingress, &labels.host, &labels.path] {
+        key.extend_from_slice(part.as_bytes());
+        key.push(0);
+    }
+    key.extend_from_slice(&cache.key.fill(facts));
+    key
+}
+
+async fn ask(
+    exchange: &Exchange,
+    auth: &ExternalAuth,
+    headers: &HeaderMap,
+    route: &Route,
+) -> Result<http::response::Parts, Failure> {
+    let facts = Facts { exchange, headers };
+    let target = question::target(&auth.target.fill(&facts)).ok_or(Failure::Invalid)?;
+    let headers = question_headers(exchange, auth, &facts).ok_or(Failure::Invalid)?;
+    let method = auth.method.as_ref().unwrap_or(&Method::GET);
+    let progress = Progress::new(&exchange.worker.timers);
+    let upstream = &route.policy.upstream;
+    let question = Question {
+        worker: &exchange.worker,
+        live: &exchange.live,
+        destination: auth.destination,
+        timeouts: upstream.timeouts,
+        head_limit: upstream.response_head_limit,
+        keep: auth.keep,
+    };
+    let build = || {
+        let body = RequestBody::new(VecDeque::new(), None, Some(0), Rc::clone(&progress));
+        let mut request = question::request(method, target.clone(), body);
+        headers.clone_into(request.headers_mut());
+        Some(request)
+    };
+    let answered = question.ask(&progress, build).await?;
+    Ok(answered.into_head(&exchange.worker, &progress))
+}
+
+/// The client's headers, with what the service is told of the request (the row of `auth-url`). `None`: one of them
+/// cannot be sent.
+fn question_headers(exchange: &Exchange, auth: &ExternalAuth, facts: &Facts<'_>) -> Option<HeaderMap> {
+    let global = &exchange.live.table().global;
+    let mut headers = facts.headers.clone();
+    if exchange.version == Version::HTTP_2 {
+        headers::join_cookies(&mut headers);
+    }
+    let rules = NameRules { drop_invalid: global.drop_invalid_headers, underscores: global.underscores_in_headers };
+    headers::strip(&mut headers, rules);
+    headers.remove(X_FORWARDED_PROTO);
+    let target = HeaderValue::from_str(exchange.target()).ok()?;
+    if auth.method.is_some() {
+        headers.insert(X_ORIGINAL_URI, target.clone());
+        headers.insert(X_SCHEME, headers::scheme_value(exchange.scheme()));
+    }
+    let host = exchange.sent_host.as_ref().map_or(&b""[..], |host| host.as_bytes());
+    let url = [exchange.client.scheme().as_bytes(), b"://", host, target.as_bytes()].concat();
+    headers.insert(header::HOST, auth.host.clone());
+    headers.insert(X_ORIGINAL_URL, HeaderValue::from_bytes(&url).ok()?);
+    headers.insert(X_ORIGINAL_METHOD, HeaderValue::from_str(exchange.method.as_str()).ok()?);
+    headers.insert(X_SENT_FROM, HeaderValue::from_static("nginx-ingress-controller"));
+    headers.insert(X_REAL_IP, exchange.remote_value().clone());
+    headers.insert(X_FORWARDED_FOR, exchange.remote_value().clone());
+    headers.insert(X_REQUEST_ID, exchange.request_id.clone());
+    let redirect = match &auth.request_redirect {
+        Some(template) => HeaderValue::from_bytes(&template.fill(facts)).ok()?,
+        None => target,
+    };
+    headers.insert(X_AUTH_REQUEST_REDIRECT, redirect);
+    for (name, template) in &auth.set_headers {
+        let value = HeaderValue::from_bytes(&template.fill(facts)).ok()?;
+        // nginx leaves a header without a value out.
+        match value.is_empty() {
+            true => headers.remove(name),
+            false => headers.insert(name.clone(), value),
+        };
+    }
+    Some(headers)
+}
+
+/// The answer to a request that may not pass.
+fn refusal(auth: &ExternalAuth, route: &Route, facts: &Facts<'_>, said: Said) -> Answer {
+    let mut answer = match (&auth.signin, said.outcome) {
+        (Some(signin), Outcome::Unauthorized) => respond::redirect(StatusCode::FOUND, &sign_in(signin, route, facts)),
+        _ => respond::page(said.outcome.status()),
+    };
+    if answer.status() == StatusCode::UNAUTHORIZED {
+        for challenge in said.challenges {
+            answer.headers_mut().append(header::WWW_AUTHENTICATE, challenge);
+        }
+    }
+    if let Some(cookie) = said.granted.cookie_for(answer.status()) {
+        answer.headers_mut().append(header::SET_COOKIE, cookie.clone());
+    }
+    answer
+}
+
+/// Where to sign in. A path is one of the host that was asked for, as in nginx's redirects.
+fn sign_in(signin: &Template, route: &Route, facts: &Facts<'_>) -> String {
+    let filled = String::from_utf8_lossy(&signin.fill(facts)).into_owned();
+    if !filled.starts_with('/') || route.policy.relative_redirects {
+        return filled;
+    }
+    let (client, host) = (&facts.exchange.client, &facts.exchange.host);
+    let standard = if client.tls { 443 } else { 80 };
+    let port = match route.policy.port_in_redirect && client.port != standard {
+        true => format!(":{}", client.port),
+        false => String::new(),
+    };
+    format!("{}://{host}{port}{filled}", client.scheme())
+}

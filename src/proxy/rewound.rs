@@ -1,0 +1,73 @@
+//! A connection of which some bytes were read already: they come again, before the others.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf as _, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+#[derive(Debug)]
+pub struct Rewound {
+    read: Bytes,
+    stream: TcpStream,
+}
+
+impl Rewound {
+    pub fn new(read: impl Into<Bytes>, stream: TcpStream) -> Self {
+        Self { read: read.into(), stream }
+    }
+
+    /// The first byte, which stays; `None` at the end.
+    pub async fn first(&self) -> io::Result<Option<u8>> {
+        if let Some(first) = self.read.first() {
+            return Ok(Some(*first));
+        }
+        let mut first = [0; 1];
+        let seen = self.stream.peek(&mut first).await?;
+        Ok(first.first().copied().filter(|_| seen > 0))
+    }
+}
+
+impl AsyncRead for Rewound {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.read.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buf);
+        }
+        let next = self.read.len().min(buf.remaining());
+        buf.put_slice(self.read.get(..next).unwrap_or_default());
+        self.read.advance(next);
+        if self.read.is_empty() {
+            // What was read ahead is not held for the life of the connection.
+            self.read = Bytes::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Rewound {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
