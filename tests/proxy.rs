@@ -26,6 +26,8 @@ mod drain;
 mod error_pages;
 #[path = "proxy/external_auth.rs"]
 mod external_auth;
+#[path = "proxy/fastcgi.rs"]
+mod fastcgi;
 #[path = "proxy/faults.rs"]
 mod faults;
 #[path = "proxy/identity.rs"]

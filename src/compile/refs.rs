@@ -17,6 +17,9 @@ const CONFIG_MAPS_OF_OTHERS: &[&str] = &["custom-headers"];
 /// Keys of the controller's ConfigMap that name another.
 const OF_THE_CONFIG_MAP: &[&str] = &["add-headers", "proxy-set-headers"];
 
+/// Annotations that name a ConfigMap of the Ingress's own namespace and are acted on.
+const OWN_CONFIG_MAPS: &[&str] = &["fastcgi-params-configmap"];
+
 /// Whether this is the setting of a Secret, as diagnostics about the Secret itself name it.
 pub fn names_secret(key: &str) -> bool {
     SECRETS.contains(&key)
@@ -61,6 +64,10 @@ fn of_ingress(
             let named = ObjectKey::parse(text.trim(), &key.namespace);
             list.extend(named.filter(|named| foreign || named.namespace == key.namespace));
         }
+        if own.is_some_and(|own| OWN_CONFIG_MAPS.contains(&own)) {
+            let named = ObjectKey::parse(text.trim(), &key.namespace);
+            config_maps.extend(named.filter(|named| named.namespace == key.namespace));
+        }
     }
 }
 
@@ -89,6 +96,8 @@ mod tests {
         for object in [
             ingress("a", "nginx", "web-tls", None),
             ingress("b", "nginx", "", Some(("nginx.ingress.kubernetes.io/proxy-ssl-secret", " other/ca "))),
+            ingress("g", "nginx", "", Some(("nginx.ingress.kubernetes.io/fastcgi-params-configmap", "php"))),
+            ingress("h", "nginx", "", Some(("nginx.ingress.kubernetes.io/fastcgi-params-configmap", "other/php"))),
             ingress("c", "nginx", "", Some(("example.com/proxy-ssl-secret", "other/not-ours"))),
             ingress("e", "nginx", "", Some(("nginx.ingress.kubernetes.io/auth-secret", "users"))),
             ingress("d", "another", "not-ours-either", None),
@@ -116,12 +125,12 @@ mod tests {
         let names: Vec<String> = references.secrets.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["ns/default", "shop/users", "shop/web-tls"], "others' Secrets are not read");
         let names: Vec<String> = references.config_maps.iter().map(ToString::to_string).collect();
-        assert_eq!(names, ["ns/tcp", "ns/udp", "other/headers"]);
+        assert_eq!(names, ["ns/tcp", "ns/udp", "other/headers", "shop/php"]);
     }
 
     #[test]
     fn every_annotation_that_names_an_object_is_known_here() {
-        let known = [SECRETS, CONFIG_MAPS, CONFIG_MAPS_OF_OTHERS].concat();
+        let known = [SECRETS, CONFIG_MAPS, CONFIG_MAPS_OF_OTHERS, OWN_CONFIG_MAPS].concat();
         let shapes = [ObjectKey::SHAPE, SecretName::SHAPE];
         let named = ROWS.iter().filter(|row| row.field.is_some() && shapes.contains(&row.values));
         let missing: Vec<_> = named.map(|row| row.key).filter(|key| !known.contains(key)).collect();

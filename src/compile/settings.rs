@@ -223,6 +223,11 @@ fn read(map: &ConfigMap, snapshot: &Snapshot, report: &mut Report) -> Settings {
         let key = Some("skip-access-log-urls".to_owned());
         report.object(Severity::Warning, Reason::ConfigMapParsingFailed, "ConfigMap", &map.metadata, key, message);
     }
+    for code in raw.custom_http_errors.iter().flat_map(|errors| &errors.refused) {
+        let message = format!("{code:?} is not a status from 300 to 599; it is left out");
+        let key = Some("custom-http-errors".to_owned());
+        report.object(Severity::Warning, Reason::ConfigMapParsingFailed, "ConfigMap", &map.metadata, key, message);
+    }
     for (key, message) in identity::problems(&raw).into_iter().chain(tls::warnings(&raw)) {
         let reason = Reason::ConfigMapParsingFailed;
         report.object(Severity::Warning, reason, "ConfigMap", &map.metadata, Some(key.to_owned()), message);

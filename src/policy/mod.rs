@@ -15,6 +15,7 @@ pub mod cors;
 pub mod edits;
 pub mod error_pages;
 pub mod external_auth;
+pub mod fastcgi;
 pub mod forwarded;
 pub mod global;
 pub mod head;

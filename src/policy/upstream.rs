@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::fastcgi::FastCgi;
 use super::retry::RetryPolicy;
 use super::template::Template;
 
-/// `backend-protocol`. FastCGI is not here yet; a route that asks for it is denied.
+/// `backend-protocol`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Protocol {
     #[default]
@@ -16,12 +17,14 @@ pub enum Protocol {
     AutoHttp,
     Grpc,
     Grpcs,
+    /// FastCGI.
+    Fcgi,
 }
 
 impl Protocol {
     pub fn is_tls(self, client_is_tls: bool) -> bool {
         match self {
-            Self::Http | Self::Grpc => false,
+            Self::Http | Self::Grpc | Self::Fcgi => false,
             Self::Https | Self::Grpcs => true,
             Self::AutoHttp => client_is_tls,
         }
@@ -111,6 +114,8 @@ pub struct UpstreamPolicy {
     pub request_buffering: bool,
     /// Largest response head in bytes (`proxy-buffer-size`).
     pub response_head_limit: u32,
+    /// `Some` with [`Protocol::Fcgi`].
+    pub fastcgi: Option<Arc<FastCgi>>,
     pub tls: Option<Arc<UpstreamTls>>,
 }
 
@@ -125,6 +130,7 @@ impl Default for UpstreamPolicy {
             retry: RetryPolicy::default(),
             request_buffering: true,
             response_head_limit: 4096,
+            fastcgi: None,
             tls: None,
         }
     }

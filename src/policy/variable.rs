@@ -87,6 +87,8 @@ names! {
         ConnectionRequests "connection_requests";
         ContentLength "content_length";
         ContentType "content_type";
+        DocumentRoot "document_root";
+        FastcgiScriptName "fastcgi_script_name";
         EscapedRequestUri "escaped_request_uri";
         Host "host";
         Hostname "hostname";

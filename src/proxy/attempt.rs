@@ -107,7 +107,7 @@ fn transport(exchange: &Exchange, plan: &Plan<'_>) -> Transport {
     let live = plan.live.live();
     let tls = policy.protocol.is_tls(exchange.client.tls).then_some(plan.route.tls).flatten();
     let tls = tls.and_then(|index| live.client_tls.get(index as usize)).map(Arc::clone);
-    Transport { http2: policy.protocol.is_http2(), tls }
+    Transport { http2: policy.protocol.is_http2(), fastcgi: plan.fastcgi.clone(), tls }
 }
 
 /// Notes something of the try that is being made.

@@ -161,7 +161,11 @@ fn session(exchange: &mut Exchange, plan: &Plan<'_>, affinity: &Affinity, peers:
 fn held(affinity: &Affinity, peers: &Peers, session: &[u8]) -> Option<SocketAddr> {
     let place = match affinity.mode {
         Mode::Balanced => peers.ring.as_ref()?.find(ring::hash(session))?,
-        Mode::Persistent => peers.names.as_ref()?.iter().position(|name| name.as_bytes() == session)?,
+        Mode::Persistent => {
+            let names = peers.names.as_ref()?;
+            let found = names.binary_search_by(|(name, _)| name.as_bytes().cmp(session)).ok()?;
+            names.get(found)?.1
+        }
     };
     peers.get(place).map(|endpoint| endpoint.address)
 }
@@ -182,7 +186,8 @@ fn fresh(exchange: &Exchange, affinity: &Affinity, peers: &Peers) -> Option<(Soc
             let position = (worker.random() >> 33) as u32;
             let address = balance::pick(peers, position, &is_tried).filter(|address| !is_tried(*address))?;
             let place = peers.iter().position(|peer| peer.address == address)?;
-            Some((address, peers.names.as_ref()?.get(place)?.to_string()))
+            let (name, _) = peers.names.as_ref()?.iter().find(|(_, of)| *of == place)?;
+            Some((address, name.to_string()))
         }
     }
 }

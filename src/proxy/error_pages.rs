@@ -152,6 +152,10 @@ async fn ask(
     parts.version = exchange.version;
     parts.headers = headers;
     error_pages::without_body(&mut parts.headers);
+    // Credentials for the location itself are nobody else's business, though nginx passes them on here.
+    if route.policy.access.as_ref().is_some_and(|access| access.login.is_some()) {
+        parts.headers.remove(header::AUTHORIZATION);
+    }
     let target = exchange.uri.query().map_or_else(|| "/".to_owned(), |query| format!("/?{query}"));
     // Plain http, and no setting of the location.
     let policy = Arc::new(RoutePolicy::default());
@@ -165,6 +169,7 @@ async fn ask(
         upgrade: None,
         token,
         stand_in: Some(StandIn::ErrorPage(code)),
+        fastcgi: None,
     };
     match forward::bodiless(exchange, plan, parts).await {
         Ok(answer) | Err(Stopped { answer, .. }) => answer,

@@ -2,9 +2,8 @@
 
 use std::io::Write as _;
 
-use base64::Engine as _;
 use http::Version;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName};
 
 use super::client_certificate;
 use super::exchange::Exchange;

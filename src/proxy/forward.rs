@@ -20,6 +20,7 @@ use super::client_certificate;
 use super::error_pages::{self, StandIn};
 use super::exchange::Exchange;
 use super::facts::Facts;
+use super::fastcgi::Params;
 use super::mirror::{self, Original};
 use super::phases::Stopped;
 use super::pieces::Pieces;
@@ -50,6 +51,8 @@ pub struct Plan<'a> {
     pub upgrade: Option<Upgrade>,
     pub token: Token,
     pub stand_in: Option<StandIn>,
+    /// What a FastCGI responder is told.
+    pub fastcgi: Option<Rc<Params>>,
 }
 
 /// A request's body as far as it was read, and how the rest comes.
@@ -71,7 +74,7 @@ pub async fn forward(
     request: http::Request<Incoming>,
 ) -> Result<Answer, Stopped> {
     let (mut parts, mut body) = request.into_parts();
-    if plan.route.policy.upstream.http10 {
+    if plan.route.policy.upstream.http10 || plan.fastcgi.is_some() {
         plan.upgrade = None;
     }
     let declared = body.size_hint().exact().filter(|_| parts.headers.contains_key(header::CONTENT_LENGTH));

@@ -39,8 +39,8 @@ pub struct Endpoints {
 pub struct Peers {
     pub list: Vec<Endpoint>,
     pub ring: Option<Ring>,
-    /// An opaque name for each of the list, where clients hold endpoints by name.
-    pub names: Option<Vec<Box<str>>>,
+    /// Where clients hold endpoints by name: an opaque name for each, sorted, with its place in the list.
+    pub names: Option<Vec<(Box<str>, usize)>>,
 }
 
 impl std::ops::Deref for Peers {
@@ -58,7 +58,9 @@ impl Peers {
             Prepared::Nothing => Self { list, ..Self::default() },
             Prepared::Ring => Self { ring: Some(Ring::new(addresses)), list, ..Self::default() },
             Prepared::Names(salt) => {
-                let names = addresses.map(|address| opaque(&format!("{salt}{address}")).into()).collect();
+                let name = |address| opaque(&format!("{salt}{address}")).into();
+                let mut names: Vec<(Box<str>, usize)> = addresses.map(name).zip(0..).collect();
+                names.sort_unstable();
                 Self { names: Some(names), list, ..Self::default() }
             }
         }

@@ -16,6 +16,7 @@ mod error_pages;
 mod exchange;
 mod external_auth;
 mod facts;
+mod fastcgi;
 mod filters;
 mod forward;
 mod handle;

@@ -15,6 +15,7 @@ use super::connection::{Activity, Client};
 use super::error_pages::{self, StandIn};
 use super::exchange::Exchange;
 use super::facts::Facts;
+use super::fastcgi::Params;
 use super::head::{RequestedHost, check_framing, check_method, requested_host, sent_target};
 use super::respond::{self, Answer};
 use super::timer::within;
@@ -306,7 +307,9 @@ async fn located(
     let stand_in = stand_in.map(|_| StandIn::Unavailable);
     let upgrade = upgrade::asked(&mut request);
     let token = choose::token(exchange, live, upstream, request.headers());
-    let plan = forward::Plan { live, route, upstream, target, prefix, upgrade, token, stand_in };
+    let fastcgi = policy.upstream.fastcgi.as_deref();
+    let fastcgi = fastcgi.map(|settings| Params::new(exchange, settings, target.as_deref(), request.headers()).into());
+    let plan = forward::Plan { live, route, upstream, target, prefix, upgrade, token, stand_in, fastcgi };
     forward::forward(exchange, plan, request).await
 }
 

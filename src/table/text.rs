@@ -321,6 +321,10 @@ fn upstream(out: &mut String, policy: &UpstreamPolicy) {
         Protocol::AutoHttp => out.push_str(" protocol=auto"),
         Protocol::Grpc => out.push_str(" protocol=grpc"),
         Protocol::Grpcs => out.push_str(" protocol=grpcs"),
+        Protocol::Fcgi => out.push_str(" protocol=fcgi"),
+    }
+    if let Some(fastcgi) = &policy.fastcgi {
+        balance::fastcgi(out, fastcgi);
     }
     if policy.http10 {
         out.push_str(" http=1.0");

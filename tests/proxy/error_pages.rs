@@ -124,6 +124,41 @@ fn head_stays_head_and_posts_are_not_repeated() {
 }
 
 #[test]
+fn redirects_and_denials_come_first() {
+    let world = start(&[OWN, &[("force-ssl-redirect", "true")]].concat(), &[], &[]);
+    world.manifests.service("web", &[]);
+    assert_eq!(world.proxy.get("a.test", "/app").status, 308);
+    let denied = start(&[OWN, &[("proxy-ssl-secret", "default/none")]].concat(), &[], &[]);
+    assert_eq!((denied.proxy.get("a.test", "/app").status, denied.errors.requests()), (503, 0));
+}
+
+#[test]
+fn refusals_count_too() {
+    let annotations =
+        [("custom-http-errors", "401,403"), ("default-backend", "errors"), ("whitelist-source-range", "10.0.0.0/8")];
+    let world = start(&annotations, &[], &[]);
+    let response = world.proxy.get("a.test", "/app");
+    assert_eq!((response.header("x-backend"), response.seen().header("x-code")), (Some("errors"), Some("403")));
+    assert_eq!(world.web.requests(), 0);
+    let login = [("auth-type", "basic"), ("auth-secret", "users")];
+    world.manifests.secret("users", &[("auth", "user:{PLAIN}secret")]);
+    world.manifests.ingress(&ingress(&[&annotations[..2], &login[..]].concat()));
+    let response = world.proxy.wait_until("a.test", "/app", |r| r.seen().header("x-code") == Some("401"));
+    assert!(response.header("www-authenticate").is_some_and(|challenge| challenge.starts_with("Basic")));
+    let wrong = world.proxy.get_with("a.test", "/app", &["Authorization: Basic eDp5"]);
+    assert_eq!((wrong.seen().header("x-code"), wrong.seen().header("authorization")), (Some("401"), None));
+}
+
+#[test]
+fn challenges_are_kept() {
+    let world = start(&[("custom-http-errors", "401"), ("default-backend", "errors")], &[], &[]);
+    let fields = ["x-test-only: web", "x-test-status: 401", "x-test-header: WWW-Authenticate: Basic realm=x"];
+    let response = world.proxy.get_with("a.test", "/app", &fields);
+    assert_eq!(response.header("x-backend"), Some("errors"));
+    assert_eq!(response.header("www-authenticate"), Some("Basic realm=x"));
+}
+
+#[test]
 fn the_built_in_page_answers_without_an_error_backend() {
     let world = start(&[("custom-http-errors", "503")], &[], &[]);
     world.web.set("x-test-status", "503");

@@ -49,7 +49,7 @@ const ROWS: &[Row] = &[
     row(("Prefix", "/"), &[("connection-proxy-header", "close")], "/", Arrives("/", "connection", Some("close"))),
     row(("Prefix", "/"), &[("auth-url", "http://$host/")], "/", Status(503)),
     row(("Prefix", "/"), &[("whitelist-source-range", "127.0.0.0/8,")], "/", Status(503)),
-    row(("Prefix", "/"), &[("backend-protocol", "FCGI")], "/", Status(503)),
+    row(("Prefix", "/"), &[("backend-protocol", "FCGI"), ("fastcgi-params-configmap", "none")], "/", Status(503)),
     row(("Prefix", "/"), &[("proxy-ssl-secret", "default/none"), ("backend-protocol", "HTTPS")], "/", Status(503)),
     row(("Exact", "/only"), &[], "/only/", Status(404)),
 ];

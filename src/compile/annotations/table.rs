@@ -12,8 +12,8 @@ use super::value::{
 };
 use super::values_access::{AuthType, NetworkList, SecretName, SecretType};
 use super::values_balance::{
-    AffinityMode, CanaryBehavior, CookieAffinity, CookieDomain, CookiePath, ErrorCodes, HashText, LoadBalance,
-    ServiceName, SignedSeconds,
+    AffinityMode, CanaryBehavior, CookieAffinity, CookieDomain, CookiePath, ErrorCodes, FileName, HashText,
+    LoadBalance, OwnConfigMap, ServiceName, SignedSeconds,
 };
 use super::values_headers::{
     CookieDomain as ProxyCookieDomain, CookiePath as ProxyCookiePath, CorsExposed, CorsHeaders, CorsMethods,
@@ -80,8 +80,7 @@ settings! {
     }
     "Upstream" {
         /// What the endpoints speak.
-        "backend-protocol" { backend_protocol: BackendProtocol }
-            [Location Low Default] = "HTTP" Partial("FCGI is not in this version yet");
+        "backend-protocol" { backend_protocol: BackendProtocol } [Location Low Default] = "HTTP" Full;
         /// Sends to the cluster IP of the Service rather than to its endpoints.
         "service-upstream" { service_upstream: BoolElseFalse } [Upstream Low Default] = "false" Full;
         /// The Host header sent upstream.
@@ -366,10 +365,9 @@ settings! {
     }
     "Others" {
         /// Index file of FastCGI.
-        "fastcgi-index" { "a file name" } [Location Medium Reject] = "" Ignored("FCGI is not in this version yet");
+        "fastcgi-index" { fastcgi_index: FileName } [Location Medium Reject] = "" Full;
         /// ConfigMap with FastCGI parameters.
-        "fastcgi-params-configmap" { "[namespace/]name" }
-            [Location Medium Deny] = "" Ignored("FCGI is not in this version yet");
+        "fastcgi-params-configmap" { fastcgi_params_configmap: OwnConfigMap } [Location Medium Deny] = "" Full;
         /// HTTP/2 push.
         "http2-push-preload" { "true or false" }
             [Location Low Reject] = "false" Ignored("browsers and nginx have dropped HTTP/2 push");

@@ -146,6 +146,8 @@ texts! {
             && text.starts_with(|c: char| c.is_ascii_lowercase())
             && !text.ends_with('-')
     });
+    /// A ConfigMap of the Ingress's own namespace.
+    OwnConfigMap("[namespace/]name of a ConfigMap", |text| text.chars().all(is_basic));
     /// `fastcgi-index`.
     FileName("a file name of letters, digits and -._", |text| {
         text.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
@@ -163,6 +165,28 @@ impl FromAnnotation for ErrorCodes {
     fn from_annotation(text: &str) -> Result<Self, String> {
         let codes = parse::comma_list(text).map(|item| item.parse().ok().filter(|code| (400..=599).contains(code)));
         or_shape(codes.collect::<Option<Vec<u16>>>().map(Self), text)
+    }
+}
+
+/// `custom-http-errors` of the ConfigMap: statuses from 300 to 599. What is none is left out, and the rest holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct GlobalErrorCodes {
+    pub codes: Vec<u16>,
+    pub refused: Vec<String>,
+}
+
+impl FromAnnotation for GlobalErrorCodes {
+    const SHAPE: &'static str = "a comma list of statuses from 300 to 599";
+
+    fn from_annotation(text: &str) -> Result<Self, String> {
+        let mut all = Self::default();
+        for item in parse::comma_list(text) {
+            match item.parse().ok().filter(|code| (300..=599).contains(code)) {
+                Some(code) => all.codes.push(code),
+                None => all.refused.push(item.to_owned()),
+            }
+        }
+        Ok(all)
     }
 }
 
@@ -188,6 +212,8 @@ mod tests {
         check(&[("web-1", Some(ServiceName("web-1".into()))), ("1web", None), ("a/b", None), ("Web", None)]);
         check(&[("404,503", Some(ErrorCodes(vec![404, 503]))), ("404, 500,", Some(ErrorCodes(vec![404, 500])))]);
         check::<ErrorCodes>(&[("200", None), ("4xx", None), ("600", None)]);
+        let some = GlobalErrorCodes { codes: vec![301, 503], refused: vec!["x".into(), "200".into()] };
+        check(&[("301, x,200,503", Some(some))]);
         check(&[("index.php", Some(FileName("index.php".into()))), ("a/b", None)]);
     }
 }

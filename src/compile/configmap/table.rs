@@ -10,7 +10,7 @@ use crate::compile::annotations::value::{
     AppRoot, CommaList, HeaderToken, HttpVersion, NextUpstream, NginxTime, OnOff, RedirectCode, Seconds, Size,
 };
 use crate::compile::annotations::values_access::{ClientKey, Patterns, RefusalCode};
-use crate::compile::annotations::values_balance::{ErrorCodes, HashText, LoadBalance};
+use crate::compile::annotations::values_balance::{GlobalErrorCodes, HashText, LoadBalance};
 use crate::compile::annotations::values_headers::{BrotliLevel, GzipLevel, Int, ZstdLevel};
 use crate::compile::annotations::values_identity::{
     Addresses, GoTime, HeaderBuffers, Networks as TrustedNetworks, Processes,
@@ -297,7 +297,7 @@ settings! {
     }
     "Errors" {
         /// Default of custom-http-errors.
-        "custom-http-errors" { custom_http_errors: ErrorCodes } = "" Full;
+        "custom-http-errors" { custom_http_errors: GlobalErrorCodes } = "" Full;
         /// Default of disable-proxy-intercept-errors.
         "disable-proxy-intercept-errors" { disable_proxy_intercept_errors: bool } = "false" Full;
     }

@@ -115,6 +115,10 @@ pub fn tell(input: Input<'_>, item: &Owned, report: &mut Report) {
         let message = "without upstream-hash-by every request has the same key".to_owned();
         warn("load-balance", Reason::AnnotationParsingFailed, message);
     }
+    if a.affinity.is_some() && a.use_regex == Some(true) && a.session_cookie_path.is_none() {
+        let message = "with use-regex the cookie's path is a regex, too, which no browser takes".to_owned();
+        warn("session-cookie-path", Reason::AnnotationParsingFailed, message);
+    }
     if let Some(name) = &a.default_backend {
         let key = ObjectKey { namespace: item.key.namespace.clone(), name: name.0.as_str().into() };
         let missing = match input.snapshot.services.get(&key) {

@@ -3,6 +3,7 @@
 mod access;
 pub mod answers;
 mod error_pages;
+mod fastcgi;
 pub mod upstream_tls;
 
 use std::sync::Arc;
@@ -35,9 +36,13 @@ pub fn resolve(
     let mut denied = settings.denied.clone().or_else(|| owner.denied.clone());
     let mut deny = |reason: String| denied = Some(denied.take().unwrap_or_else(|| reason.into()));
     let protocol = protocol(location, a);
-    if a.backend_protocol == Some(BackendProtocol::Fcgi) && !location.has_no_backend() {
-        deny("backend-protocol FCGI is not in this version yet".to_owned());
-    }
+    let fastcgi = fastcgi::resolve(input, owner, protocol).unwrap_or_else(|reason| {
+        let key = Some("fastcgi-params-configmap".to_owned());
+        let message = format!("{reason}; its paths answer 503");
+        report.ingress(Severity::Error, Reason::AnnotationParsingFailed, &owner.ingress, key, message);
+        deny(reason);
+        None
+    });
     let tls = upstream_tls::own(input, owner, protocol, report).unwrap_or_else(|reason| {
         let key = Some("proxy-ssl-secret".to_owned());
         let message = format!("{reason}; its paths answer 503");
@@ -61,7 +66,8 @@ pub fn resolve(
         rewrite,
         upstream: UpstreamPolicy {
             protocol,
-            http10: a.proxy_http_version.map_or(settings.http10, |v| v == HttpVersion::Http10),
+            http10: protocol != Protocol::Fcgi
+                && a.proxy_http_version.map_or(settings.http10, |v| v == HttpVersion::Http10),
             vhost: a.upstream_vhost.as_ref().and_then(|v| Template::parse(v.as_str()).ok()).map(Arc::new),
             connection: a.connection_proxy_header.map(|c| match c {
                 RawConnection::Close => ConnectionHeader::Close,
@@ -71,6 +77,7 @@ pub fn resolve(
             retry: retry(a, settings),
             request_buffering: a.proxy_request_buffering.map_or(settings.request_buffering, |b| b.is_on()),
             response_head_limit: a.proxy_buffer_size.map_or(settings.response_head_limit, |size| size.clamped()),
+            fastcgi,
             tls: tls.or_else(|| upstream_tls::plain(protocol)).map(Arc::new),
         },
         access: access::access(location, owner, &settings.access),
@@ -181,6 +188,7 @@ fn protocol(location: &Location, a: &Annotations) -> Protocol {
         Some(BackendProtocol::AutoHttp) => Protocol::AutoHttp,
         Some(BackendProtocol::Grpc) => Protocol::Grpc,
         Some(BackendProtocol::Grpcs) => Protocol::Grpcs,
-        Some(BackendProtocol::Http | BackendProtocol::Fcgi) | None => Protocol::Http,
+        Some(BackendProtocol::Fcgi) => Protocol::Fcgi,
+        Some(BackendProtocol::Http) | None => Protocol::Http,
     }
 }

@@ -1,6 +1,6 @@
 //! The ConfigMap's part in balancing and error pages.
 
-use crate::compile::annotations::values_balance::{ErrorCodes, HashText, LoadBalance};
+use crate::compile::annotations::values_balance::{HashText, LoadBalance};
 use crate::compile::configmap::ConfigMapSettings;
 
 /// Defaults of `load-balance` and `upstream-hash-by*`.
@@ -27,7 +27,7 @@ impl BalanceSettings {
 /// `custom-http-errors` of locations that have none of their own.
 #[derive(Clone, Debug, Default)]
 pub struct ErrorSettings {
-    pub codes: ErrorCodes,
+    pub codes: Vec<u16>,
     /// `disable-proxy-intercept-errors`: upstreams' answers pass.
     pub keep_upstreams: bool,
 }
@@ -35,7 +35,7 @@ pub struct ErrorSettings {
 impl ErrorSettings {
     pub fn from_raw(raw: &ConfigMapSettings) -> Self {
         Self {
-            codes: raw.custom_http_errors.clone().unwrap_or_default(),
+            codes: raw.custom_http_errors.as_ref().map_or_else(Vec::new, |errors| errors.codes.clone()),
             keep_upstreams: raw.disable_proxy_intercept_errors.unwrap_or(false),
         }
     }

@@ -160,7 +160,7 @@ impl Question<'_> {
             None => None,
             Some(index) => Some(Arc::clone(self.live.live().client_tls.get(index as usize).ok_or(Failure::Tls)?)),
         };
-        Ok(Transport { http2: false, tls })
+        Ok(Transport { http2: false, fastcgi: None, tls })
     }
 
     async fn once(

@@ -18,6 +18,7 @@ use super::Failure;
 use super::pool::{MAX_STREAMS, Sender};
 use super::tls::ClientTls;
 use crate::proxy::body::RequestBody;
+use crate::proxy::fastcgi::{self, Params};
 use crate::proxy::timer::within;
 use crate::proxy::worker::{LocalExecutor, Worker};
 
@@ -31,6 +32,8 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 #[derive(Clone, Debug)]
 pub struct Transport {
     pub http2: bool,
+    /// FastCGI in place of HTTP, with what the one request of the connection is about.
+    pub fastcgi: Option<Rc<Params>>,
     pub tls: Option<Arc<ClientTls>>,
 }
 
@@ -44,6 +47,9 @@ pub async fn connect(
     let connecting = async {
         let stream = TcpStream::connect(address).await.map_err(|_| Failure::Connect)?;
         let _ = stream.set_nodelay(true);
+        if let Some(params) = &transport.fastcgi {
+            return speak(fastcgi::http(stream, Rc::clone(params)), false).await;
+        }
         match &transport.tls {
             None => speak(stream, transport.http2).await,
             Some(tls) => {

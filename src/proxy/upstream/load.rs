@@ -24,12 +24,13 @@ pub struct Loads(RefCell<HashMap<SocketAddr, Rc<Load>, foldhash::fast::RandomSta
 pub struct Load {
     in_flight: Cell<u32>,
     ewma: Cell<Ewma>,
-    touched: Cell<Instant>,
+    /// `None` before the first answer, which then counts as it is.
+    touched: Cell<Option<Instant>>,
 }
 
 impl Load {
-    fn new(ewma: Ewma, now: Instant) -> Rc<Self> {
-        Rc::new(Self { in_flight: Cell::new(0), ewma: Cell::new(ewma), touched: Cell::new(now) })
+    fn new(ewma: Ewma, touched: Option<Instant>) -> Rc<Self> {
+        Rc::new(Self { in_flight: Cell::new(0), ewma: Cell::new(ewma), touched: Cell::new(touched) })
     }
 
     pub fn in_flight(&self) -> u32 {
@@ -42,7 +43,7 @@ impl Load {
     }
 
     fn idle(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.touched.get())
+        self.touched.get().map_or(Duration::MAX, |at| now.saturating_duration_since(at))
     }
 }
 
@@ -54,9 +55,13 @@ impl Loads {
         if let Some(load) = loads.get(&address) {
             return Rc::clone(load);
         }
-        let known = peers.iter().filter_map(|peer| loads.get(&peer.address)).map(|load| load.ewma.get().seconds());
+        let known = peers
+            .iter()
+            .filter_map(|peer| loads.get(&peer.address))
+            .filter(|load| load.touched.get().is_some())
+            .map(|load| load.ewma.get().seconds());
         let (sum, count) = known.fold((0.0, 0_u32), |(sum, count), seconds| (sum + seconds, count + 1));
-        let load = Load::new(Ewma::of_seconds(sum / f64::from(count.max(1))), now);
+        let load = Load::new(Ewma::of_seconds(sum / f64::from(count.max(1))), (count > 0).then_some(now));
         if loads.len() < MAX_LOADS {
             loads.insert(address, Rc::clone(&load));
         }
@@ -96,7 +101,7 @@ impl Drop for InFlight {
         let took = now.saturating_duration_since(self.began);
         let (before, idle) = (load.ewma.get(), load.idle(now));
         load.ewma.set(if self.failed { before.failed(took, idle) } else { before.with(took, idle) });
-        load.touched.set(now);
+        load.touched.set(Some(now));
     }
 }
 
@@ -130,6 +135,16 @@ mod tests {
         }
         assert!(seen.iter().all(|count| (1800..2200).contains(count)), "{seen:?}");
         assert_eq!((two(1, random), two(0, random)), (Some((0, 0)), None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_answer_counts_as_it_is() {
+        let (peers, loads) = (endpoints(2), Loads::default());
+        let load = loads.of(peers[0].address, &peers, Instant::now());
+        let request = InFlight::begin(Rc::clone(&load), Instant::now());
+        tokio::time::advance(Duration::from_millis(80)).await;
+        drop(request);
+        assert!((load.score(Instant::now()) - 0.08).abs() < 0.001, "{load:?}");
     }
 
     #[tokio::test(start_paused = true)]

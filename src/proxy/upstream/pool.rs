@@ -37,12 +37,18 @@ pub enum Sender {
 struct Key {
     address: SocketAddr,
     http2: bool,
+    fastcgi: bool,
     tls: u64,
 }
 
 impl Key {
     fn new(address: SocketAddr, transport: &Transport) -> Self {
-        Self { address, http2: transport.http2, tls: transport.tls.as_ref().map_or(0, |tls| tls.id) }
+        Self {
+            address,
+            http2: transport.http2,
+            fastcgi: transport.fastcgi.is_some(),
+            tls: transport.tls.as_ref().map_or(0, |tls| tls.id),
+        }
     }
 }
 
@@ -111,6 +117,10 @@ impl Pools {
 
     /// A connection that is believed to be alive, the most recently used first.
     pub fn take(&self, address: SocketAddr, transport: &Transport, limits: &UpstreamKeepAlive) -> Option<Lease> {
+        // A FastCGI connection has one request.
+        if transport.fastcgi.is_some() {
+            return None;
+        }
         let key = Key::new(address, transport);
         let mut inner = self.inner.borrow_mut();
         if inner.limits.as_ref() != Some(limits) {
@@ -205,7 +215,7 @@ impl Lease {
         let mut inner = pools.borrow_mut();
         let limit = inner.limits.as_ref().map_or(0, |l| l.idle);
         let (life, since) = (self.life, self.timers.now());
-        if limit == 0 {
+        if limit == 0 || self.key.fastcgi {
             return;
         }
         if let Some(pool) = inner.pool(self.key) {

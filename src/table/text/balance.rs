@@ -1,10 +1,11 @@
-//! How balancing, affinity and error pages read.
+//! How balancing, affinity, error pages and FastCGI read.
 
 use std::fmt::Write as _;
 
 use crate::policy::affinity::{Affinity, Mode};
 use crate::policy::balance::{Balance, Scheme};
 use crate::policy::error_pages::ErrorPages;
+use crate::policy::fastcgi::FastCgi;
 
 pub fn balance(out: &mut String, Balance { scheme, affinity }: &Balance) {
     match scheme {
@@ -51,4 +52,13 @@ pub fn errors(out: &mut String, pages: &ErrorPages) {
     let own = if pages.own { "" } else { " global" };
     let intercept = if pages.intercept { "" } else { " own-only" };
     let _ = write!(out, " errors[{}{own}{intercept}]", codes.join(","));
+}
+
+pub fn fastcgi(out: &mut String, FastCgi { index, params }: &FastCgi) {
+    if let Some(index) = index {
+        let _ = write!(out, " index={index}");
+    }
+    for (name, _) in params {
+        let _ = write!(out, " param={name}");
+    }
 }

@@ -12,13 +12,13 @@ use crate::policy::upstream::Protocol;
 /// FastCGI.
 pub fn resolve(a: &Annotations, settings: &Settings, protocol: Protocol) -> Option<Arc<ErrorPages>> {
     let global = &settings.errors;
-    let of_map = !global.codes.0.is_empty() && !global.keep_upstreams;
-    let own = a.custom_http_errors.as_ref().filter(|codes| !codes.0.is_empty());
+    let of_map = !global.codes.is_empty() && !global.keep_upstreams;
+    let own = a.custom_http_errors.as_ref().map(|codes| &codes.0).filter(|codes| !codes.is_empty());
     let of_own = own.is_some() && a.disable_proxy_intercept_errors != Some(true);
     let codes = own.unwrap_or(&global.codes);
-    if codes.0.is_empty() {
+    if codes.is_empty() {
         return None;
     }
     let intercept = (of_own || of_map) && protocol.speaks_http1();
-    Some(Arc::new(ErrorPages::new(codes.0.clone(), own.is_some(), intercept)))
+    Some(Arc::new(ErrorPages::new(codes.clone(), own.is_some(), intercept)))
 }
