@@ -116,7 +116,7 @@ fn problems() {
         ("auth-tls-match-cn", "alice", Some(Reject), None),
         ("auth-tls-match-cn", "CN=(", Some(Reject), None),
         ("auth-tls-error-page", "/a;", Some(Reject), None),
-        ("auth-tls-pass-certificate-to-upstream", "on", Some(Reject), Some(Fallback)),
+        ("auth-tls-pass-certificate-to-upstream", "on", Some(Reject), Some(Deny)),
         ("auth-snippet", "return 403;", Some(Ignored), Some(Ignored)),
         ("sslredirect", "true", Some(Unknown), Some(Unknown)),
     ];
