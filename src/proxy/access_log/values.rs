@@ -133,7 +133,7 @@ impl LogValues<'_> {
 
 /// Body bytes that an endpoint gave; nginx has `0` for a try without an answer.
 fn response_length(exchange: &Exchange, tried: &Tried, is_last: bool) -> u64 {
-    if is_last && tried.failed_after.is_none() { exchange.body_bytes } else { 0 }
+    if is_last && tried.failed_after.is_none() { exchange.upstream_bytes } else { 0 }
 }
 
 fn put(value: Option<&http::HeaderValue>, out: &mut Vec<u8>) -> bool {
