@@ -301,17 +301,21 @@ fn hash(table: &RoutingTable) -> u64 {
 
 fn certificates(table: &RoutingTable) -> Vec<CertificateLabels> {
     let entries = table.certificates.entries();
-    let own = entries.iter().filter(|(_, c)| !c.secret.is_empty());
-    own.map(|(host, certificate)| {
-        let (namespace, name) = certificate.secret.split_once('/').unwrap_or(("", &certificate.secret));
-        CertificateLabels {
-            namespace: namespace.to_owned(),
-            host: host.clone(),
-            secret_name: name.to_owned(),
-            serial_number: certificate.serial.clone(),
-            not_after: certificate.not_after,
-            ..CertificateLabels::default()
-        }
-    })
-    .collect()
+    let own =
+        entries.iter().filter(|(_, c)| !c.secret.is_empty()).map(|(host, certificate)| (&**host, &***certificate));
+    // As ingress-nginx has it, what is shown to everybody else is `_`'s, generated or not.
+    let default = table.certificates.default.as_deref().map(|certificate| ("_", certificate));
+    own.chain(default)
+        .map(|(host, certificate)| {
+            let (namespace, name) = certificate.secret.split_once('/').unwrap_or(("", &certificate.secret));
+            CertificateLabels {
+                namespace: namespace.to_owned(),
+                host: host.to_owned(),
+                secret_name: name.to_owned(),
+                serial_number: certificate.serial.clone(),
+                not_after: certificate.not_after,
+                ..CertificateLabels::default()
+            }
+        })
+        .collect()
 }

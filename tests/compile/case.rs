@@ -68,6 +68,17 @@ impl Case {
         out
     }
 
+    /// What requests meet, to the last detail that has an order.
+    pub fn details(&self, snapshot: &Snapshot) -> String {
+        let compiled = compile(snapshot, &self.options, &mut Memo::default());
+        let RoutingTable { routes, virtual_hosts, upstreams, upstream_tls, global, passthrough, .. } = &compiled.table;
+        let mut out = format!("{routes:?} {upstreams:?} {upstream_tls:?} {global:?} {passthrough:?}");
+        for host in virtual_hosts {
+            let _ = write!(out, "{:?}", (&host.client_auth, &host.forbidden, &host.tls, &host.app_root, &host.snippet));
+        }
+        out + &self.compile_apart(snapshot, &mut Memo::default()).0
+    }
+
     /// The same in two parts.
     pub fn compile_apart(&self, snapshot: &Snapshot, memo: &mut Memo) -> (String, Vec<Diagnostic>) {
         let compiled = compile(snapshot, &self.options, memo);

@@ -35,7 +35,7 @@ fn the_policy_refuses_what_it_says() {
     };
     // The API server takes a moment to put a policy in force.
     let snippet = ingress("nginx", "server-snippet: return 200;", "a.test", "/", "Prefix");
-    eventually(DEADLINE, || dry(&snippet).contains("snippets never run").then_some(())).expect("the policy in force");
+    eventually(DEADLINE, || dry(&snippet).contains("snippets are off").then_some(())).expect("the policy in force");
     let rows = [
         (ingress("nginx", "", "a.test", "/", "Prefix"), ""),
         (ingress("nginx", "ssl-redirect: 'false'", "a.test", "/a-b_c.d/", "Exact"), ""),
