@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use crate::controller::run::Addresses;
 
 /// The manifests, compiled in, so that the binary shows them anywhere.
-const MANIFESTS: [(&str, &str); 8] = [
+const MANIFESTS: [(&str, &str); 10] = [
     ("00-class.yaml", include_str!("../../config/demo/00-class.yaml")),
     ("10-backends.yaml", include_str!("../../config/demo/10-backends.yaml")),
     ("20-shop.yaml", include_str!("../../config/demo/20-shop.yaml")),
@@ -21,6 +21,8 @@ const MANIFESTS: [(&str, &str); 8] = [
     ("50-search.yaml", include_str!("../../config/demo/50-search.yaml")),
     ("60-apps.yaml", include_str!("../../config/demo/60-apps.yaml")),
     ("70-canary.yaml", include_str!("../../config/demo/70-canary.yaml")),
+    ("80-admin.yaml", include_str!("../../config/demo/80-admin.yaml")),
+    ("90-web.yaml", include_str!("../../config/demo/90-web.yaml")),
 ];
 
 /// The backends that the manifests name.
@@ -84,6 +86,14 @@ pub fn invitation(addresses: &Addresses, manifests: &Path) -> String {
             "over proxy-body-size: 413, before the redirect",
         ),
         (plain("any.apps", "/"), "a wildcard host, forced to https"),
+        (plain("admin", "/"), "basic authentication: 401"),
+        (format!("{} --user demo:demo", plain("admin", "/")), "with the password; more than two a second end in 503"),
+        (
+            format!("{} -H 'Origin: https://app.example.com'", plain("web", "/")),
+            "CORS, and a cookie that keeps the backend",
+        ),
+        (plain("www.web", "/x"), "from-to-www-redirect: 308 to the bare name"),
+        (plain("web", "/old"), "permanent-redirect: 301"),
         (plain("nobody", "/"), "an unknown host: 404"),
         (format!("curl -s http://{health}/debug/table"), "the routing table"),
         (format!("curl -s http://{health}/metrics | grep _requests"), "its counters"),
