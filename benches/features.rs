@@ -59,7 +59,8 @@ struct Side {
 impl Side {
     fn start(upstream: &Upstream, elsewhere: &[(&str, &str)]) -> anyhow::Result<Self> {
         let manifests = Manifests::new();
-        manifests.upstream(upstream).config_map("ingress", "settings", &[("disable-access-log", "true")]);
+        let settings = [("disable-access-log", "true"), ("keep-alive-requests", "1000000000")];
+        manifests.upstream(upstream).config_map("ingress", "settings", &settings);
         manifests.secret("users", &[("auth", "me:{PLAIN}secret")]);
         manifests.ingress(&Ingress::new("plain").rule("a.test", "/plain", upstream.name()));
         let other = Ingress::new("other").rule("a.test", "/other", upstream.name());
@@ -107,7 +108,7 @@ fn median(mut samples: Vec<f64>) -> f64 {
 fn main() -> anyhow::Result<()> {
     let is_bench = std::env::args().any(|argument| argument == "--bench");
     let is_test = std::env::args().any(|argument| argument == "--test");
-    let (rounds, requests) = if is_bench && !is_test { (21, 5_000) } else { (3, 100) };
+    let (rounds, requests) = if is_bench && !is_test { (11, 2_000) } else { (3, 100) };
     let upstream = Upstream::start("one");
     let mut sides = [Side::start(&upstream, &[])?, Side::start(&upstream, &ELSEWHERE)?];
     let mut samples = [Vec::new(), Vec::new()];
