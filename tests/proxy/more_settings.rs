@@ -1,7 +1,15 @@
 //! What more keys of the ConfigMap and annotations do to requests, a row each, as in [`super::settings`].
 
+use std::io::{Read as _, Write as _};
+use std::sync::Arc;
+
+use rustls::{ClientConfig, ClientConnection, HandshakeKind};
+
 use super::settings::{Row, Site, all, no_line, row};
-use crate::kit::{DEADLINE, Raw, Response, eventually};
+use crate::kit::certs::{TakeAny, provider};
+use crate::kit::raw::Tls;
+use crate::kit::stream::{self, TCP_MAP, TcpBackend, connect, exchange, free_port};
+use crate::kit::{Authority, DEADLINE, Ingress, Manifests, Proxy, Raw, Response, Upstream, eventually};
 
 const ROWS: &[Row] = &[
     row(&[], &[("temporal-redirect", "https://b.test/"), ("temporal-redirect-code", "307")], |site| {
@@ -160,5 +168,213 @@ fn of_type(site: &Site, coding: &str) {
         let fields = format!("X-Test-Header: Content-Type: {media}");
         let seen = compressed(site, coding, &["X-Test-Body-Bytes: 1000", &fields]).0;
         assert_eq!(seen, expected, "{media}");
+    }
+}
+
+/// Keys of the ConfigMap besides `global-auth-url`, and what is seen of the service and the client's answers.
+type Question = (&'static [(&'static str, &'static str)], fn(&Asked));
+
+/// A service that is asked about all requests of `a.test`.
+struct Asked {
+    one: Upstream,
+    auth: Upstream,
+    proxy: Proxy,
+}
+
+const QUESTIONS: &[Question] = &[
+    (&[("global-auth-method", "POST")], |Asked { auth, proxy, .. }| {
+        assert_eq!((proxy.get("a.test", "/").status, auth.last().method.as_str()), (200, "POST"));
+    }),
+    (&[("global-auth-request-redirect", "https://back.test/")], |Asked { auth, proxy, .. }| {
+        assert_eq!(proxy.get("a.test", "/").status, 200);
+        assert_eq!(auth.last().header("x-auth-request-redirect"), Some("https://back.test/"));
+    }),
+    (&[("global-auth-response-headers", "X-User, X-Absent")], |Asked { auth, proxy, .. }| {
+        auth.set("x-test-header", "X-User: alice");
+        let seen = proxy.get_with("a.test", "/", &["X-User: forged", "X-Absent: forged"]).seen();
+        assert_eq!((seen.header("x-user"), seen.header("x-absent")), (Some("alice"), None));
+    }),
+    (&[("global-auth-signin", "https://s.test/in")], |Asked { auth, proxy, .. }| {
+        auth.set("x-test-status", "401");
+        let response = proxy.get("a.test", "/p");
+        let location = Some("https://s.test/in?rd=http://a.test%2Fp");
+        assert_eq!((response.status, response.header("location")), (302, location));
+    }),
+    (
+        &[("global-auth-signin", "https://s.test/in"), ("global-auth-signin-redirect-param", "back")],
+        |Asked { auth, proxy, .. }| {
+            auth.set("x-test-status", "401");
+            let response = proxy.get("a.test", "/p");
+            let location = Some("https://s.test/in?back=http://a.test%2Fp");
+            assert_eq!((response.status, response.header("location")), (302, location));
+        },
+    ),
+    (&[("global-auth-always-set-cookie", "false")], |asked| {
+        assert_eq!(cookie_of_a_failure(asked), None);
+    }),
+    (&[("global-auth-always-set-cookie", "true")], |asked| {
+        assert_eq!(cookie_of_a_failure(asked).as_deref(), Some("s=1"));
+    }),
+    (&[("global-auth-cache-key", "$cookie_s")], |Asked { auth, proxy, .. }| {
+        assert_eq!(questions(auth, proxy, "200"), [1, 1, 2], "those of a cookie are one question");
+        assert_eq!(questions(auth, proxy, "403"), [1, 2, 3], "which is kept for 200, 202 and 401");
+    }),
+    (
+        &[("global-auth-cache-key", "$cookie_s"), ("global-auth-cache-duration", "403 1h")],
+        |Asked { auth, proxy, .. }| {
+            assert_eq!(questions(auth, proxy, "403"), [1, 1, 2]);
+            assert_eq!(questions(auth, proxy, "401"), [1, 2, 3]);
+        },
+    ),
+];
+
+/// The cookie of the service on an answer of 404.
+fn cookie_of_a_failure(Asked { one, auth, proxy }: &Asked) -> Option<String> {
+    auth.set("x-test-header", "Set-Cookie: s=1");
+    one.set("x-test-status", "404");
+    let response = proxy.get("a.test", "/");
+    assert_eq!((response.status, auth.requests()), (404, 1));
+    response.header("set-cookie").map(str::to_owned)
+}
+
+/// How often the service was asked after each of three requests, two with one cookie and one with another.
+fn questions(auth: &Upstream, proxy: &Proxy, status: &str) -> [u64; 3] {
+    auth.forget();
+    auth.reset_behaviour();
+    auth.set("x-test-status", status);
+    // Each worker keeps answers of its own.
+    let mut client = Raw::connect(proxy.http());
+    [1, 1, 2].map(|number| {
+        let cookie = format!("Cookie: s={status}-{number}");
+        assert_eq!(client.get_with("a.test", "/", &[&cookie]).status.to_string(), status);
+        auth.requests()
+    })
+}
+
+#[test]
+fn keys_of_the_global_service_are_obeyed() {
+    for (keys, check) in QUESTIONS {
+        eprintln!("{keys:?}");
+        let (one, auth, manifests) = (Upstream::start("one"), Upstream::start("auth"), Manifests::new());
+        let url = format!("http://{}/", auth.addr());
+        manifests.config_map("ingress", "settings", &[*keys, &[("global-auth-url", &url)]].concat());
+        manifests.upstream(&one).ingress(&Ingress::new("web").rule("a.test", "/", "one"));
+        let proxy = Proxy::start(&manifests, &["--configmap=ingress/settings"]);
+        check(&Asked { one, auth, proxy });
+    }
+}
+
+/// Whether connections to the service are kept; a value that cannot be read is the default, which keeps them.
+#[test]
+fn connections_to_the_service_are_kept_unless_0_says_otherwise() {
+    for (key, value, connections) in [
+        ("auth-keepalive-requests", "10", 1),
+        ("auth-keepalive-requests", "many", 1),
+        ("auth-keepalive-requests", "0", 3),
+        ("auth-keepalive-timeout", "10", 1),
+        ("auth-keepalive-timeout", "long", 1),
+        ("auth-keepalive-timeout", "0", 3),
+    ] {
+        let (one, auth, manifests) = (Upstream::start("one"), Upstream::start("auth"), Manifests::new());
+        let ingress = Ingress::new("web").rule("a.test", "/", "one").nginx("auth-keepalive", "8");
+        let url = format!("http://{}/", auth.addr());
+        manifests.upstream(&one).ingress(&ingress.nginx("auth-url", &url).nginx(key, value));
+        let proxy = Proxy::start(&manifests, &[]);
+        let mut client = Raw::connect(proxy.http());
+        for _ in 0..3 {
+            assert_eq!(client.get("a.test", "/").status, 200, "{key}: {value}");
+        }
+        assert_eq!((auth.requests(), auth.connections()), (3, connections), "{key}: {value}");
+    }
+}
+
+#[test]
+fn client_chains_have_a_longest_length() {
+    let authority = Authority::new("root");
+    let (first, upstream, manifests) = (authority.intermediate("first"), Upstream::start("one"), Manifests::new());
+    let second = first.intermediate("second");
+    let mut client = second.issue("client", &[]);
+    client.cert_pem += &[second.pem(), first.pem()].concat();
+    manifests.upstream(&upstream).secret("ca", &[("ca.crt", &authority.pem())]);
+    let rows = [("one.test", "1", 400), ("two.test", "2", 200)];
+    for (host, depth, _) in rows {
+        let ingress = Ingress::new(&host.replace('.', "-")).rule(host, "/", "one").tls(&[host], None);
+        manifests.ingress(&ingress.nginx("auth-tls-secret", "default/ca").nginx("auth-tls-verify-depth", depth));
+    }
+    let proxy = Proxy::start(&manifests, &[]);
+    for (sni, depth, status) in rows {
+        let tls = Tls { sni, identity: Some(&client), alpn: &["http/1.1"], ..Tls::default() };
+        let response = Raw::try_connect_tls(proxy.https(), tls).expect("the handshake succeeds").get(sni, "/");
+        assert_eq!(response.status, status, "auth-tls-verify-depth: {depth}: {}", response.text());
+    }
+}
+
+#[test]
+fn streams_have_a_log_of_their_own() {
+    let (backend, port, manifests) = (TcpBackend::start("one"), free_port(), Manifests::new());
+    stream::service(&manifests, "echo", "TCP", &[backend.addr()]);
+    stream::ports(&manifests, "tcp", &[(port, "default/echo:7")]);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("stream.log");
+    manifests.config_map("ingress", "settings", &[("stream-access-log-path", path.to_str().unwrap())]);
+    let proxy = Proxy::start(&manifests, &[TCP_MAP, "--configmap=ingress/settings"]);
+    exchange(connect(port), b"");
+    let written = || std::fs::read_to_string(&path).is_ok_and(|text| text.contains("] TCP 200 "));
+    assert!(eventually(DEADLINE, || written().then_some(())).is_some(), "{:?}", proxy.stdout());
+    assert!(!proxy.stdout().join("\n").contains("] TCP "), "not on standard output as well");
+}
+
+/// How a second handshake is made after a first one, each with a request.
+fn second_handshake(proxy: &Proxy, config: &Arc<ClientConfig>) -> Option<HandshakeKind> {
+    let mut kinds = [0, 1].map(|_| {
+        let mut tls = ClientConnection::new(Arc::clone(config), "a.test".try_into().unwrap()).unwrap();
+        let mut tcp = std::net::TcpStream::connect(proxy.https()).unwrap();
+        tcp.set_read_timeout(Some(DEADLINE)).unwrap();
+        let mut stream = rustls::Stream::new(&mut tls, &mut tcp);
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
+        tls.handshake_kind()
+    });
+    kinds[1].take()
+}
+
+#[test]
+fn sessions_of_tls_end() {
+    for (timeout, expected) in [("10m", HandshakeKind::Resumed), ("1ms", HandshakeKind::Full)] {
+        let (upstream, manifests) = (Upstream::start("one"), Manifests::new());
+        manifests.config_map("ingress", "settings", &[("ssl-session-timeout", timeout)]).upstream(&upstream);
+        manifests.ingress(&Ingress::new("web").rule("a.test", "/", "one"));
+        let proxy = Proxy::start(&manifests, &["--configmap=ingress/settings"]);
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(TakeAny(provider())))
+            .with_no_client_auth();
+        let config = Arc::new(config);
+        // A millisecond may be longer than what is between two handshakes, but not every time.
+        let met = eventually(DEADLINE, || (second_handshake(&proxy, &config) == Some(expected)).then_some(()));
+        assert!(met.is_some(), "ssl-session-timeout: {timeout}");
+    }
+}
+
+/// Names under `localhost` have an address of either family, without any server of names (RFC 6761 section 6.3).
+#[test]
+fn names_have_addresses_of_both_families_unless_told_otherwise() {
+    for (address, off, status) in [("127.0.0.1:0", "true", 200), ("[::1]:0", "false", 200), ("[::1]:0", "true", 502)] {
+        let (upstream, manifests) = (Upstream::start_at("one", address.parse().unwrap()), Manifests::new());
+        let port = upstream.addr().port();
+        let spec = format!("{{type: ExternalName, externalName: kit.localhost, ports: [{{port: {port}}}]}}");
+        manifests
+            .config_map("ingress", "settings", &[("disable-ipv6-dns", off)])
+            .write("name.yaml", &format!("apiVersion: v1\nkind: Service\nmetadata: {{name: named}}\nspec: {spec}\n"));
+        let ingress = Ingress::new("web").rule("a.test", "/", "named").yaml();
+        manifests.write("web.yaml", &ingress.replace("number: 80", &format!("number: {port}")));
+        let proxy = Proxy::start(&manifests, &["--configmap=ingress/settings"]);
+        // Nobody is there until the name is resolved.
+        let response = proxy.wait_until("a.test", "/", |response| response.status != 503);
+        assert_eq!(response.status, status, "disable-ipv6-dns: {off}, {address}");
     }
 }
