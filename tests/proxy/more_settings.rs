@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::{ClientConfig, ClientConnection, HandshakeKind};
 
-use super::settings::{Row, Site, all, no_line, row};
+use super::settings::{Row, Site, all, row};
 use crate::kit::certs::{TakeAny, provider};
 use crate::kit::raw::Tls;
 use crate::kit::stream::{self, TCP_MAP, TcpBackend, connect, exchange, free_port};
@@ -78,7 +78,17 @@ const ROWS: &[Row] = &[
     row(&[("enable-zstd", "true"), ("zstd-min-length", "50")], &[], |site| from_length(site, "zstd", 50)),
     row(&[("enable-brotli", "true"), ("brotli-types", "image/own")], &[], |site| of_type(site, "br")),
     row(&[("enable-zstd", "true"), ("zstd-types", "image/own")], &[], |site| of_type(site, "zstd")),
-    row(&[("disable-http-access-log", "true")], &[], |site| no_line(site, "a.test")),
+    row(&[("disable-http-access-log", "true")], &[], |site| {
+        assert_eq!(site.proxy.get("a.test", "/silent").status, 200);
+        site.manifests.config_map("ingress", "settings", &[]);
+        let lines = || site.proxy.stdout().join("\n");
+        let loud = || {
+            site.proxy.get("a.test", "/loud");
+            lines().contains("GET /loud ").then_some(())
+        };
+        assert!(eventually(DEADLINE, loud).is_some(), "there is a log without the key");
+        assert!(!lines().contains("GET /silent "), "{}", lines());
+    }),
     row(
         &[("log-format-escape-none", "true"), ("log-format-upstream", "$req_id $http_user_agent|$arg_n")],
         &[],
@@ -141,7 +151,7 @@ fn words() -> String {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         state >> 16
     };
-    (0..900).map(|_| format!("{}{} ", ["in", "gre", "port", "cull"][next() as usize % 4], next() % 300)).collect()
+    (0..900).map(|_| format!("word-{}-{} ", next() % 4, next() % 300)).collect()
 }
 
 /// A body is smaller than under these other keys.
@@ -326,7 +336,7 @@ fn streams_have_a_log_of_their_own() {
 
 /// How a second handshake is made after a first one, each with a request.
 fn second_handshake(proxy: &Proxy, config: &Arc<ClientConfig>) -> Option<HandshakeKind> {
-    let mut kinds = [0, 1].map(|_| {
+    let [_, second] = [0, 1].map(|_| {
         let mut tls = ClientConnection::new(Arc::clone(config), "a.test".try_into().unwrap()).unwrap();
         let mut tcp = std::net::TcpStream::connect(proxy.https()).unwrap();
         tcp.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -337,7 +347,7 @@ fn second_handshake(proxy: &Proxy, config: &Arc<ClientConfig>) -> Option<Handsha
         assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
         tls.handshake_kind()
     });
-    kinds[1].take()
+    second
 }
 
 #[test]

@@ -177,7 +177,7 @@ fn second_connections(site: &Site, expected: u64) {
 }
 
 /// A request to this host leaves no line, while one to another host does.
-pub fn no_line(site: &Site, host: &str) {
+fn no_line(site: &Site, host: &str) {
     site.proxy.get(host, "/silent");
     let loud = Ingress::new("loud").rule("loud.test", "/", "one");
     site.manifests.ingress(&loud);
