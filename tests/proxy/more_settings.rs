@@ -79,11 +79,13 @@ const ROWS: &[Row] = &[
     row(&[("enable-brotli", "true"), ("brotli-types", "image/own")], &[], |site| of_type(site, "br")),
     row(&[("enable-zstd", "true"), ("zstd-types", "image/own")], &[], |site| of_type(site, "zstd")),
     row(&[("disable-http-access-log", "true")], &[], |site| {
-        assert_eq!(site.proxy.get("a.test", "/silent").status, 200);
+        // One connection is one worker's, whose lines are in order.
+        let mut client = Raw::connect(site.proxy.http());
+        assert_eq!(client.get("a.test", "/silent").status, 200);
         site.manifests.config_map("ingress", "settings", &[]);
         let lines = || site.proxy.stdout().join("\n");
         let loud = || {
-            site.proxy.get("a.test", "/loud");
+            client.get("a.test", "/loud");
             lines().contains("GET /loud ").then_some(())
         };
         assert!(eventually(DEADLINE, loud).is_some(), "there is a log without the key");
