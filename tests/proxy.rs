@@ -36,6 +36,8 @@ mod identity;
 mod logs;
 #[path = "proxy/mirror.rs"]
 mod mirror;
+#[path = "proxy/more_settings.rs"]
+mod more_settings;
 #[path = "proxy/observe.rs"]
 mod observe;
 #[path = "proxy/passthrough.rs"]
