@@ -9,6 +9,8 @@
 mod case;
 #[path = "compile/pki.rs"]
 mod pki;
+#[path = "compile/rows.rs"]
+mod rows;
 
 use std::path::{Path, PathBuf};
 
