@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use portcullis::compile::annotations::{self, Row, Support};
-use portcullis::compile::{Memo, configmap};
+use portcullis::compile::configmap;
 use portcullis::snapshot::Snapshot;
 
 use crate::case::Case;
