@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderName, Method};
 
-use super::text::{is_basic, is_server_name};
+use super::text::{is_server_name, is_url};
 use super::value::{FromAnnotation, or_shape};
 use crate::base::parse;
 use crate::policy::external_auth::{Codes, Keeping};
@@ -46,10 +46,6 @@ texts! {
     CacheKey("letters, digits, -_ and nginx variables", |c| c.is_ascii_alphanumeric() || "-_${} ".contains(c));
     /// Where copies of requests go.
     MirrorTarget("an http or https URL, with nginx variables", is_server_name);
-}
-
-fn is_url(c: char) -> bool {
-    is_basic(c) || ",?&=".contains(c)
 }
 
 /// The method of a question. CONNECT, which ingress-nginx lets through, asks nobody anything.
