@@ -175,3 +175,22 @@ pub fn ports(manifests: &Manifests, map: &str, entries: &[(u16, &str)]) {
     let entries: Vec<(&str, &str)> = entries.iter().map(|(port, value)| (port.as_str(), *value)).collect();
     manifests.config_map("default", map, &entries);
 }
+
+/// An address that answers no connect: its listener's queue is full.
+pub struct Deaf {
+    pub addr: SocketAddr,
+    _listener: socket2::Socket,
+    _queued: Vec<std::io::Result<TcpStream>>,
+}
+
+impl Deaf {
+    pub fn listen() -> Self {
+        let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        listener.listen(0).unwrap();
+        let addr = listener.local_addr().unwrap().as_socket().unwrap();
+        // Those that fill the queue: what comes after them waits.
+        let queued = (0..4).map(|_| TcpStream::connect_timeout(&addr, Duration::from_millis(200))).collect();
+        Self { addr, _listener: listener, _queued: queued }
+    }
+}

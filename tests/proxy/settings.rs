@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
+use crate::kit::stream::Deaf;
 use crate::kit::{DEADLINE, H2, Identity, Ingress, Manifests, Proxy, Raw, Upstream, eventually};
 
 pub struct Site {
@@ -237,21 +238,14 @@ fn check(row: &Row) {
     (row.check)(&Site { upstream, manifests, proxy });
 }
 
-/// A connect that nobody answers: the listener's queue is full.
 #[test]
 fn connecting_has_a_limit() {
-    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    listener.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
-    listener.listen(0).unwrap();
-    let addr = listener.local_addr().unwrap().as_socket().unwrap();
-    // Those that fill the queue: what comes after them waits.
-    let _queued: Vec<_> =
-        (0..4).map(|_| std::net::TcpStream::connect_timeout(&addr, Duration::from_millis(200))).collect();
+    let deaf = Deaf::listen();
     for (keys, annotations) in
         [(&[("proxy-connect-timeout", "1")][..], &[][..]), (&[], &[("proxy-connect-timeout", "1")])]
     {
         let manifests = Manifests::new();
-        manifests.config_map("ingress", "settings", keys).service("full", &[addr]);
+        manifests.config_map("ingress", "settings", keys).service("full", &[deaf.addr]);
         let ingress = Ingress::new("web").rule("a.test", "/", "full").nginx("proxy-next-upstream", "off");
         manifests.ingress(&annotations.iter().fold(ingress, |ingress, (key, value)| ingress.nginx(key, value)));
         let proxy = Proxy::start(&manifests, &["--configmap=ingress/settings"]);

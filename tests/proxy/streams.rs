@@ -7,7 +7,7 @@ use std::time::Duration;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::kit::stream::{
-    TCP_MAP, TcpBackend, UDP_MAP, UdpClient, connect, exchange, free_port, line, ports, service, udp_backend,
+    Deaf, TCP_MAP, TcpBackend, UDP_MAP, UdpClient, connect, exchange, free_port, line, ports, service, udp_backend,
     wait_closed,
 };
 use crate::kit::{DEADLINE, Ingress, Manifests, Proxy, Upstream, eventually};
@@ -103,13 +103,9 @@ fn tries_are_limited() {
 fn the_time_for_tries_is_limited() {
     // An endpoint whose queue is full answers nothing; the one that is good comes after it at every other connection.
     let one = TcpBackend::start("one");
-    let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    full.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
-    full.listen(0).unwrap();
-    let deaf = full.local_addr().unwrap().as_socket().unwrap();
-    let _queued: Vec<_> = (0..4).map(|_| TcpStream::connect_timeout(&deaf, Duration::from_millis(200))).collect();
+    let deaf = Deaf::listen();
     let (port, manifests) = (free_port(), Manifests::new());
-    service(&manifests, "echo", "TCP", &[one.addr(), deaf]);
+    service(&manifests, "echo", "TCP", &[one.addr(), deaf.addr]);
     ports(&manifests, "tcp", &[(port, "default/echo:seven")]);
     manifests.config_map("default", "settings", &[("proxy-stream-next-upstream-timeout", "1s")]);
     let _proxy = Proxy::start(&manifests, &[TCP_MAP, "--workers=1", "--configmap=default/settings"]);
