@@ -38,7 +38,12 @@ pub fn build(
     for (index, host) in servers.keys().enumerate().filter(|(_, host)| *host != DEFAULT_SERVER) {
         table.add_rule(host, Index::try_from(index).unwrap_or(default));
     }
-    let mut virtual_hosts = Vec::with_capacity(servers.len());
+    let counterparts = counterparts(&servers, routes);
+    // Before aliases, because nginx reads these servers first.
+    for (position, (from, _)) in counterparts.iter().enumerate() {
+        table.add_rule(from, Index::try_from(servers.len() + position).unwrap_or(default));
+    }
+    let mut virtual_hosts = Vec::with_capacity(servers.len() + counterparts.len());
     for (index, (host, server)) in servers.iter().enumerate() {
         let index = Index::try_from(index).unwrap_or(default);
         let names = add_aliases(&mut table, index, host, server, &servers, routes);
@@ -59,9 +64,7 @@ pub fn build(
             paths: routes.paths(host, server),
         });
     }
-    for (from, to) in counterparts(&servers, routes) {
-        let Ok(index) = Index::try_from(virtual_hosts.len()) else { break };
-        table.add_rule(&from, index);
+    for (from, to) in counterparts {
         // The host's certificate is shown where it is valid for this name, too.
         if let Some(own) = certificates.table.of_host(&to).filter(|own| own.covers(&from)).cloned() {
             certificates.table.add(&from, own);
