@@ -33,7 +33,7 @@ pub fn to_directory(exchange: &Exchange, policy: &RoutePolicy, normal: &[u8], qu
     let mut location = origin(exchange, policy);
     path::escape_path(normal, &mut location);
     location.push('/');
-    if let Some(query) = query {
+    if let Some(query) = query.filter(|query| !query.is_empty()) {
         location.push('?');
         location.push_str(query);
     }

@@ -43,6 +43,7 @@ const ROWS: &[Row] = &[
         Redirect(308, "https://{host}/a/"),
     ),
     row(("Prefix", "/dir/"), &[], "/dir?q=1", Redirect(301, "http://{host}/dir/?q=1")),
+    row(("Prefix", "/dir/"), &[], "/dir?", Redirect(301, "http://{host}/dir/")),
     row(("Prefix", "/dir/"), &[("relative-redirects", "true")], "/dir", Redirect(301, "/dir/")),
     row(("Prefix", "/"), &[("upstream-vhost", "inner.test")], "/", Arrives("/", "host", Some("inner.test"))),
     row(("Prefix", "/"), &[("upstream-vhost", "$request_method.test")], "/", Arrives("/", "host", Some("GET.test"))),
