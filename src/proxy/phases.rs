@@ -322,11 +322,12 @@ struct Serving {
     stand_in: Option<Index>,
 }
 
-/// Who serves a location; `None` is the built-in 404, also where the default backend has no endpoints (contract §8.4).
+/// Who serves a location; `None` is the built-in 404, also where the default backend has no endpoints (contract §8.4). An
+/// external name is there even while it cannot be resolved: it is asked, in vain.
 fn serving(live: &LocalLive, route: &Route) -> Result<Option<Serving>, Nobody> {
     let Target::Upstream(upstream) = route.target else { return Ok(None) };
     let state = live.live().upstreams.get(upstream as usize);
-    if state.is_some_and(|state| !state.endpoints.load().is_empty()) {
+    if state.is_some_and(|state| state.name.is_some() || !state.endpoints.load().is_empty()) {
         return Ok(Some(Serving { upstream, stand_in: None }));
     }
     if let Some(stand_in) = error_pages::stand_in(live, route) {

@@ -148,6 +148,8 @@ fn external_names_and_cluster_ips_are_endpoints() {
         "self.yaml",
         &service("self", &format!("{{type: ExternalName, externalName: localhost, ports: [{{port: {port}}}]}}")),
     );
+    manifests.write("none.yaml", &service("none", "{type: ExternalName, externalName: none.invalid}"));
+    manifests.write("r4.yaml", &Ingress::new("none").rule("none.test", "/", "none").yaml());
     manifests.write("ip.yaml", &service("ip", &format!("{{clusterIP: {ip}, ports: [{{name: http, port: {port}}}]}}")));
     let rule = |host: &str, service: &str| {
         Ingress::new(service).rule(host, "/", service).yaml().replace("number: 80", &format!("number: {port}"))
@@ -158,6 +160,7 @@ fn external_names_and_cluster_ips_are_endpoints() {
     let proxy = Proxy::start(&manifests, &[]);
     assert_eq!(proxy.get("named.test", "/").status, 200);
     assert_eq!(proxy.get("self.test", "/").status, 503);
+    assert_eq!(proxy.get("none.test", "/").status, 502);
     assert_eq!(proxy.get("ip.test", "/").status, 200);
 }
 
