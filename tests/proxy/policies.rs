@@ -35,6 +35,19 @@ const ROWS: &[Row] = &[
         Redirect(302, "https://new.test/x?q"),
     ),
     row(("Prefix", "/"), &[("app-root", "/start")], "/?q", Redirect(302, "http://{host}/start")),
+    row(("Prefix", "/"), &[("app-root", "/$host/start")], "/", Redirect(302, "http://{host}/{host}/start")),
+    row(
+        ("ImplementationSpecific", "/a/(.*)"),
+        &[("rewrite-target", "/$request_method/$1"), ("x-forwarded-prefix", "/$scheme/$1")],
+        "/a/b?q",
+        Arrives("/GET/b?q", "x-forwarded-prefix", Some("/http/b")),
+    ),
+    row(
+        ("ImplementationSpecific", "/a/(.*)"),
+        &[("rewrite-target", "$scheme://new.test/$1")],
+        "/a/b?q",
+        Redirect(302, "http://new.test/b?q"),
+    ),
     row(("Prefix", "/"), &[("force-ssl-redirect", "true")], "/a/", Redirect(308, "https://{host}/a")),
     row(
         ("Prefix", "/"),
