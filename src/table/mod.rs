@@ -103,6 +103,14 @@ pub struct Aliases {
     pub certified: Vec<String>,
 }
 
+impl Aliases {
+    /// Those that name one host each, lower-case.
+    pub fn whole_names(&self) -> impl Iterator<Item = &str> {
+        let is_whole = |name: &&String| !name.starts_with(['~', '.']) && !name.contains('*');
+        self.names.iter().filter(is_whole).map(String::as_str)
+    }
+}
+
 impl VirtualHost {
     /// Whether a certificate entry covers the name that was asked for (contract §7.1).
     pub fn has_certificate_for(&self, host: &str) -> bool {

@@ -130,7 +130,7 @@ fn retired_routes_vanish_and_their_places_are_used_again() {
     worker.record(gone, &seen(&Method::GET, 200, None));
     assert_eq!(lines(&telemetry, "requests").len(), 2);
 
-    telemetry.requests.retain(&[kept]);
+    telemetry.requests.retain([kept]);
     worker.record(gone, &seen(&Method::PUT, 200, None));
     assert!(lines(&telemetry, "requests").iter().all(|line| line.contains("host=\"kept\"")));
     assert_eq!(telemetry.requests.route(labels("kept")), kept);
