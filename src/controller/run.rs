@@ -50,6 +50,8 @@ pub struct Settings {
     pub identity: Identity,
     pub requests: RequestOptions,
     pub per_undefined_host: bool,
+    /// The name of the election, in which a proxy on a directory has no rival.
+    pub election: String,
     pub shutdown_grace: Duration,
     pub post_shutdown_grace: Duration,
 }
@@ -127,7 +129,10 @@ async fn serve(mut settings: Settings, announce: impl FnOnce(&Addresses)) -> Res
         Controller::new(settings.options.clone(), Arc::clone(&handle), Arc::clone(&telemetry), Arc::clone(&status));
     controller.set_log_levels(settings.log_level.clone());
     let (mut feed, speaker) = match &settings.objects {
-        Objects::Directory(root) => (follow(root.clone()).await?, None),
+        Objects::Directory(root) => {
+            telemetry.controller.set_leader(&settings.election, true);
+            (follow(root.clone()).await?, None)
+        }
         Objects::Cluster(cluster) => {
             let client = source::cluster::connect(&cluster.access).await?;
             let speaker =
