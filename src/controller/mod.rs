@@ -48,13 +48,16 @@ pub struct Status {
     handle: Arc<Handle>,
     telemetry: Arc<Telemetry>,
     compiled: AtomicBool,
+    /// The health path fails before the first table. In a cluster it does not: while the API server is away, nothing is
+    /// gained by a restart.
+    waits: bool,
     diagnostics: RwLock<Arc<[Diagnostic]>>,
 }
 
 impl Status {
-    pub fn new(handle: Arc<Handle>, telemetry: Arc<Telemetry>) -> Arc<Self> {
+    pub fn new(handle: Arc<Handle>, telemetry: Arc<Telemetry>, waits: bool) -> Arc<Self> {
         let diagnostics = RwLock::new(Arc::from([]));
-        Arc::new(Self { handle, telemetry, compiled: AtomicBool::new(false), diagnostics })
+        Arc::new(Self { handle, telemetry, compiled: AtomicBool::new(false), waits, diagnostics })
     }
 }
 
@@ -65,6 +68,10 @@ impl Inspect for Status {
             () if !self.compiled.load(Ordering::Relaxed) => Err("the first table is not compiled yet".to_owned()),
             () => Ok(()),
         }
+    }
+
+    fn starting(&self) -> bool {
+        self.waits && !self.compiled.load(Ordering::Relaxed)
     }
 
     fn shutting_down(&self) -> bool {

@@ -116,7 +116,8 @@ async fn serve(mut settings: Settings, announce: impl FnOnce(&Addresses)) -> Res
     let log = AccessLog::start(Box::new(io::stdout()), telemetry.controller.access_log_dropped())?;
     let options = ProxyOptions { metrics_per_undefined_host: settings.per_undefined_host };
     let handle = Handle::new(options, Arc::clone(&telemetry), log.ends());
-    let status = Status::new(Arc::clone(&handle), Arc::clone(&telemetry));
+    let status =
+        Status::new(Arc::clone(&handle), Arc::clone(&telemetry), matches!(settings.objects, Objects::Directory(_)));
 
     let health = bind(&settings.health_addresses, settings.health_port).map_err(RunError::Health)?;
     let health_addresses = health.iter().filter_map(|socket| socket.local_addr().ok()).collect();
