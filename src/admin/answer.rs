@@ -45,6 +45,7 @@ pub(super) async fn answer(
     }
     match page {
         Page::Health if inspect.shutting_down() => plain(StatusCode::INTERNAL_SERVER_ERROR, "shutting down\n"),
+        Page::Health if inspect.starting() => plain(StatusCode::INTERNAL_SERVER_ERROR, "starting\n"),
         Page::Health | Page::Live => plain(StatusCode::OK, "ok"),
         Page::Ready => match inspect.ready() {
             Ok(()) => plain(StatusCode::OK, "ok"),

@@ -13,6 +13,10 @@ pub use server::serve;
 pub trait Inspect: Send + Sync {
     /// Whether requests can be served, or the reason why not yet.
     fn ready(&self) -> Result<(), String>;
+    /// Whether nothing can be served yet, and whoever waits for that asks the health path.
+    fn starting(&self) -> bool {
+        false
+    }
     /// Whether the process is ending; load balancers are to look elsewhere.
     fn shutting_down(&self) -> bool;
     /// All metrics in the text format 0.0.4. May take a while: it is called where blocking is allowed.

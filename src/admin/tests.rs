@@ -10,12 +10,17 @@ use tokio_util::sync::CancellationToken;
 #[derive(Default)]
 struct Fake {
     ready: AtomicBool,
+    starting: AtomicBool,
     ending: AtomicBool,
 }
 
 impl Inspect for Fake {
     fn ready(&self) -> Result<(), String> {
         if self.ready.load(Relaxed) { Ok(()) } else { Err("no table yet".into()) }
+    }
+
+    fn starting(&self) -> bool {
+        self.starting.load(Relaxed)
     }
 
     fn shutting_down(&self) -> bool {
@@ -88,6 +93,9 @@ async fn pages() {
     server.check("GET", "/", "404 Not Found", "404 page not found\n").await;
     server.check("POST", "/healthz", "405 Method Not Allowed", "Method Not Allowed\n").await;
     server.check("GET", "/readyz", "503 Service Unavailable", "no table yet\n").await;
+    server.fake.starting.store(true, Relaxed);
+    server.check("GET", "/healthz", "500 Internal Server Error", "starting\n").await;
+    server.fake.starting.store(false, Relaxed);
     server.fake.ready.store(true, Relaxed);
     server.check("GET", "/readyz", "200 OK", "ok\n").await;
     server.fake.ending.store(true, Relaxed);

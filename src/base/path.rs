@@ -87,6 +87,11 @@ pub fn escape_argument(bytes: &[u8], out: &mut String) {
     escape(bytes, |b| b <= b' ' || b >= 0x7f || b"\"#%&+<>?\\^`{|}".contains(&b), out);
 }
 
+/// Appends `bytes` to `out`, percent-encoding only what would end a request line or a header: blanks, controls, no ASCII.
+pub fn escape_unsafe(bytes: &[u8], out: &mut String) {
+    escape(bytes, |b| b <= b' ' || b >= 0x7f, out);
+}
+
 /// Appends `bytes` to `out`, percent-encoding all but RFC 3986's unreserved characters.
 pub fn escape_component(bytes: &[u8], out: &mut String) {
     escape(bytes, |b| !b.is_ascii_alphanumeric() && !b"-._~".contains(&b), out);

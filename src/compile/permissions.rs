@@ -120,7 +120,9 @@ fn texts(ingress: &Ingress) -> impl Iterator<Item = (String, &str)> {
         std::iter::once((format!("spec.rules[{number}].host"), rule.host.as_str())).chain(paths)
     });
     let tls = ingress.spec.tls.iter().enumerate().flat_map(|(number, tls)| {
-        tls.hosts.iter().map(move |host| (format!("spec.tls[{number}].hosts"), host.as_str()))
+        let secret = (format!("spec.tls[{number}].secretName"), tls.secret_name.as_str());
+        let hosts = tls.hosts.iter().map(move |host| (format!("spec.tls[{number}].hosts"), host.as_str()));
+        std::iter::once(secret).chain(hosts)
     });
     rules.chain(tls)
 }

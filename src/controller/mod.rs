@@ -26,6 +26,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
 
 use tokio::sync::watch;
+use x509_parser::oid_registry;
+use x509_parser::x509::AttributeTypeAndValue;
 
 use world::World;
 
@@ -36,7 +38,7 @@ use crate::compile::{self, Compiled, Memo, Options};
 use crate::proxy::{Handle, Live};
 use crate::snapshot::{ObjectKey, Snapshot};
 use crate::source::{Change, Update};
-use crate::table::{RoutingTable, UpstreamKey};
+use crate::table::{Certificate, RoutingTable, UpstreamKey};
 use crate::telemetry::Telemetry;
 use crate::telemetry::controller::{CertificateLabels, Orphan, Orphans};
 
@@ -46,13 +48,16 @@ pub struct Status {
     handle: Arc<Handle>,
     telemetry: Arc<Telemetry>,
     compiled: AtomicBool,
+    /// The health path fails before the first table. In a cluster it does not: while the API server is away, nothing is
+    /// gained by a restart.
+    waits: bool,
     diagnostics: RwLock<Arc<[Diagnostic]>>,
 }
 
 impl Status {
-    pub fn new(handle: Arc<Handle>, telemetry: Arc<Telemetry>) -> Arc<Self> {
+    pub fn new(handle: Arc<Handle>, telemetry: Arc<Telemetry>, waits: bool) -> Arc<Self> {
         let diagnostics = RwLock::new(Arc::from([]));
-        Arc::new(Self { handle, telemetry, compiled: AtomicBool::new(false), diagnostics })
+        Arc::new(Self { handle, telemetry, compiled: AtomicBool::new(false), waits, diagnostics })
     }
 }
 
@@ -63,6 +68,10 @@ impl Inspect for Status {
             () if !self.compiled.load(Ordering::Relaxed) => Err("the first table is not compiled yet".to_owned()),
             () => Ok(()),
         }
+    }
+
+    fn starting(&self) -> bool {
+        self.waits && !self.compiled.load(Ordering::Relaxed)
     }
 
     fn shutting_down(&self) -> bool {
@@ -314,8 +323,31 @@ fn certificates(table: &RoutingTable) -> Vec<CertificateLabels> {
                 secret_name: name.to_owned(),
                 serial_number: certificate.serial.clone(),
                 not_after: certificate.not_after,
-                ..CertificateLabels::default()
+                ..issuer(certificate)
             }
         })
         .collect()
+}
+
+/// Who issued a certificate, and the kind of its key. Read when somebody asks, so that a table holds no more texts.
+fn issuer(certificate: &Certificate) -> CertificateLabels {
+    let parsed = certificate.key.cert.first().and_then(|leaf| x509_parser::parse_x509_certificate(leaf).ok());
+    let Some((_, leaf)) = parsed else { return CertificateLabels::default() };
+    let text = |value: Option<&AttributeTypeAndValue<'_>>| {
+        value.and_then(|value| value.as_str().ok()).unwrap_or_default().to_owned()
+    };
+    let issuer = leaf.issuer();
+    let algorithm = leaf.public_key().algorithm.oid();
+    let known = [
+        (oid_registry::OID_PKCS1_RSAENCRYPTION, "RSA"),
+        (oid_registry::OID_KEY_TYPE_EC_PUBLIC_KEY, "ECDSA"),
+        (oid_registry::OID_SIG_ED25519, "Ed25519"),
+    ];
+    CertificateLabels {
+        issuer_common_name: text(issuer.iter_common_name().last()),
+        issuer_organization: text(issuer.iter_organization().next()),
+        issuer_serial_number: text(issuer.iter_by_oid(&oid_registry::OID_X509_SERIALNUMBER).last()),
+        public_key_algorithm: known.iter().find(|(oid, _)| oid == algorithm).map_or("0", |(_, name)| name).to_owned(),
+        ..CertificateLabels::default()
+    }
 }

@@ -50,6 +50,8 @@ pub struct Settings {
     pub identity: Identity,
     pub requests: RequestOptions,
     pub per_undefined_host: bool,
+    /// The name of the election, in which a proxy on a directory has no rival.
+    pub election: String,
     pub shutdown_grace: Duration,
     pub post_shutdown_grace: Duration,
 }
@@ -114,7 +116,8 @@ async fn serve(mut settings: Settings, announce: impl FnOnce(&Addresses)) -> Res
     let log = AccessLog::start(Box::new(io::stdout()), telemetry.controller.access_log_dropped())?;
     let options = ProxyOptions { metrics_per_undefined_host: settings.per_undefined_host };
     let handle = Handle::new(options, Arc::clone(&telemetry), log.ends());
-    let status = Status::new(Arc::clone(&handle), Arc::clone(&telemetry));
+    let status =
+        Status::new(Arc::clone(&handle), Arc::clone(&telemetry), matches!(settings.objects, Objects::Directory(_)));
 
     let health = bind(&settings.health_addresses, settings.health_port).map_err(RunError::Health)?;
     let health_addresses = health.iter().filter_map(|socket| socket.local_addr().ok()).collect();
@@ -127,7 +130,10 @@ async fn serve(mut settings: Settings, announce: impl FnOnce(&Addresses)) -> Res
         Controller::new(settings.options.clone(), Arc::clone(&handle), Arc::clone(&telemetry), Arc::clone(&status));
     controller.set_log_levels(settings.log_level.clone());
     let (mut feed, speaker) = match &settings.objects {
-        Objects::Directory(root) => (follow(root.clone()).await?, None),
+        Objects::Directory(root) => {
+            telemetry.controller.set_leader(&settings.election, true);
+            (follow(root.clone()).await?, None)
+        }
         Objects::Cluster(cluster) => {
             let client = source::cluster::connect(&cluster.access).await?;
             let speaker =

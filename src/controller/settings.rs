@@ -175,6 +175,7 @@ fn settings(config: &Config, objects: Objects) -> Settings {
         },
         requests: requests(config, matches!(objects, Objects::Directory(_))),
         per_undefined_host: config.metrics_per_undefined_host,
+        election: config.election_id.clone(),
         shutdown_grace: config.shutdown_grace_period,
         post_shutdown_grace: config.post_shutdown_grace_period,
         objects,

@@ -1,16 +1,16 @@
-//! `permanent-redirect`, `temporal-redirect`, `from-to-www-redirect`: where requests are sent instead of upstream.
+//! `permanent-redirect`, `temporal-redirect`, `from-to-www-redirect`, `app-root`: where requests are sent instead of upstream.
 
 use http::StatusCode;
 
 use super::template::Template;
 
-/// The answer to every request of a location.
+/// The answer to every request of a location, or to those of a host's root.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Redirect {
     pub status: StatusCode,
     /// A URL or a path, as it was written.
     pub location: String,
-    /// The same with nginx's variables, where it has any: only without validation of annotations.
+    /// The same with nginx's variables, where it has any: validation of annotations lets them into an `app-root` alone.
     pub template: Option<Template>,
 }
 

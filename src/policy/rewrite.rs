@@ -8,8 +8,8 @@ use regex_automata::meta::Regex;
 use regex_automata::util::captures::Captures;
 use regex_automata::util::syntax;
 
-use super::template::{Part, Template};
-use crate::base::path::{escape_argument, escape_path};
+use super::template::{Part, Template, Values};
+use crate::base::path::{escape_argument, escape_path, escape_unsafe};
 
 /// The largest compiled form of one pattern, in bytes: a bound on what one Ingress path can cost.
 const REGEX_SIZE_LIMIT: usize = 1 << 20;
@@ -134,7 +134,7 @@ impl Rewrite {
     /// `pattern` is the Ingress path, `target` the annotation. Errors say what the pattern or target uses that is unknown.
     pub fn new(pattern: &str, target: &str) -> Result<Self, String> {
         let regex = build_regex(&[pattern])?;
-        let redirect = target.starts_with("http://") || target.starts_with("https://");
+        let redirect = ["http://", "https://", "$scheme"].iter().any(|start| target.starts_with(start));
         let (path, arguments) = match target.split_once('?') {
             Some((path, arguments)) => (path, Some(arguments)),
             None => (target, None),
@@ -154,8 +154,8 @@ impl Rewrite {
         &self.target
     }
 
-    /// Applies the rewrite to a normalised path and the raw query.
-    pub fn apply<'p>(&self, path: &'p [u8], query: Option<&str>) -> (Rewritten, Groups<'p>) {
+    /// Applies the rewrite to a normalised path and the raw query; `values` has the variables of the target.
+    pub fn apply<'p>(&self, path: &'p [u8], query: Option<&str>, values: &impl Values) -> (Rewritten, Groups<'p>) {
         let mut captures = self.regex.create_captures();
         self.regex.captures(path, &mut captures);
         if !captures.is_match() {
@@ -163,11 +163,11 @@ impl Rewrite {
         }
         let groups = Groups { path, captures: Some(captures) };
         let mut out = String::with_capacity(path.len() + self.target.len());
-        fill(&self.path, &groups, escape_path, self.redirect, &mut out);
+        fill(&self.path, (&groups, values), escape_path, self.redirect, &mut out);
         let mut joint = '?';
         if let Some(arguments) = &self.arguments {
             out.push('?');
-            fill(arguments, &groups, escape_argument, true, &mut out);
+            fill(arguments, (&groups, values), escape_argument, true, &mut out);
             joint = '&';
         }
         if let Some(query) = query.filter(|q| !q.is_empty() && !self.drop_arguments) {
@@ -179,10 +179,11 @@ impl Rewrite {
     }
 }
 
-/// Literals of a path are escaped too, because nginx escapes the whole new URI; those of a query or a URL are as written.
+/// Literals and variables of a path are escaped, too, because nginx escapes the whole new URI; those of a query or a URL
+/// are as written.
 fn fill(
     template: &Template,
-    groups: &Groups<'_>,
+    (groups, values): (&Groups<'_>, &impl Values),
     escape: impl Fn(&[u8], &mut String),
     verbatim: bool,
     out: &mut String,
@@ -192,8 +193,11 @@ fn fill(
             Part::Literal(text) if verbatim => out.push_str(text),
             Part::Literal(text) => escape(text.as_bytes(), out),
             Part::Capture(group) => escape(groups.get(*group), out),
-            // Rewrite targets with request variables are refused when they are compiled.
-            Part::Variable(_) => {}
+            Part::Variable(variable) => {
+                let mut value = Vec::new();
+                values.variable(variable, &mut value);
+                if verbatim { escape_unsafe(&value, out) } else { escape(&value, out) }
+            }
         }
     }
 }
@@ -203,10 +207,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::policy::header_text::NoValues;
+    use crate::policy::variable::{Named, Variable};
+
+    struct Known;
+
+    impl Values for Known {
+        fn variable(&self, variable: &Variable, out: &mut Vec<u8>) -> bool {
+            out.extend_from_slice(if *variable == Variable::Named(Named::Scheme) { b"http" } else { b"a ?%b" });
+            true
+        }
+    }
 
     #[test]
     fn rewrites() {
         let uri = |t: &str| Rewritten::Uri(t.to_owned());
+        let there = |t: &str| Rewritten::Redirect(t.to_owned());
         let rows = [
             ("/api(/|$)(.*)", "/$2", "/api/v1/x", None, uri("/v1/x")),
             ("/api(/|$)(.*)", "/$2", "/api", Some("a=b"), uri("/?a=b")),
@@ -216,12 +232,15 @@ mod tests {
             ("/a/(.*)", "/x?p=$1", "/a/1&2", Some("q=1"), uri("/x?p=1%262&q=1")),
             ("/a/(.*)", "/x?", "/a/1", Some("q=1"), uri("/x")),
             ("/a", "/b", "/a", Some(""), uri("/b")),
-            ("/a/(.*)", "https://o.test/$1", "/a/z", Some("q"), Rewritten::Redirect("https://o.test/z?q".into())),
+            ("/a/(.*)", "https://o.test/$1", "/a/z", Some("q"), there("https://o.test/z?q")),
+            ("/a/(.*)", "/$host/$1", "/a/z", None, uri("/a%20%3F%25b/z")),
+            ("/a/(.*)", "/x?h=$host&p=$1", "/a/z", None, uri("/x?h=a%20?%b&p=z")),
+            ("/a/(.*)", "$scheme://$host/$1", "/a/z", Some("q"), there("http://a%20?%b/z?q")),
             ("/nope", "/b", "/a", None, Rewritten::Unchanged),
         ];
         for (pattern, target, path, query, expected) in rows {
             let rewrite = Rewrite::new(pattern, target).unwrap();
-            assert_eq!(rewrite.apply(path.as_bytes(), query).0, expected, "{pattern} {target} {path}");
+            assert_eq!(rewrite.apply(path.as_bytes(), query, &Known).0, expected, "{pattern} {target} {path}");
         }
     }
 
@@ -271,7 +290,7 @@ mod tests {
             let path = format!("/{}!", "a".repeat(20_000));
             for pattern in [format!("^/{pattern}$"), format!("{pattern}x"), format!("({pattern})*$")] {
                 if let Ok(rewrite) = Rewrite::new(&pattern, "/$1") {
-                    rewrite.apply(path.as_bytes(), None);
+                    rewrite.apply(path.as_bytes(), None, &NoValues);
                 }
             }
         }

@@ -288,7 +288,7 @@ impl Exchange {
     }
 
     fn observe(&self, route: Index) {
-        let Some(id) = self.live.live().metrics.get(route as usize) else { return };
+        let Some(id) = self.live.live().metrics_of(route, &self.host) else { return };
         let undefined = self.live.table().route(route).is_none_or(|r| r.is_default_backend);
         if undefined && !self.worker.handle.options.metrics_per_undefined_host {
             return;
@@ -310,7 +310,7 @@ impl Exchange {
             request_bytes: self.request_length(),
             response_bytes: self.response_head + self.body_bytes,
         };
-        self.worker.metrics.record(*id, &observation);
+        self.worker.metrics.record(id, &observation);
     }
 
     fn log(&self) {

@@ -11,6 +11,7 @@ use super::tls::session::Session;
 use crate::base::path::escape_component;
 use crate::policy::client_certificate::shown::Shown;
 use crate::policy::headers::{X_FORWARDED_FOR, joined};
+use crate::policy::rewrite::Groups;
 use crate::policy::template::Values;
 use crate::policy::variable::{Named, Variable};
 use crate::table::Route;
@@ -31,6 +32,22 @@ impl Values for Facts<'_> {
             Variable::Argument(name) => put(argument(self.exchange.query().unwrap_or_default(), name), out),
             Variable::SentHeader(_) | Variable::UpstreamHeader(_) => false,
         }
+    }
+}
+
+/// Groups of a location's rewrite, and variables.
+pub struct Captured<'a> {
+    pub groups: Groups<'a>,
+    pub facts: Facts<'a>,
+}
+
+impl Values for Captured<'_> {
+    fn capture(&self, group: usize) -> &[u8] {
+        self.groups.get(group)
+    }
+
+    fn variable(&self, variable: &Variable, out: &mut Vec<u8>) -> bool {
+        self.facts.variable(variable, out)
     }
 }
 

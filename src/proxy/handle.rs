@@ -20,8 +20,11 @@ use super::zone::{Memory, Zone};
 use crate::policy::balance::Prepared;
 use crate::policy::limits::ZoneKey;
 use crate::policy::upstream::UpstreamTls;
-use crate::table::{DnsName, Endpoint, EndpointSet, RoutingTable, Upstream, UpstreamKey};
-use crate::telemetry::{RouteLabels, Telemetry};
+use crate::table::{DnsName, Endpoint, EndpointSet, Index, Route, RoutingTable, Upstream, UpstreamKey};
+use crate::telemetry::{RouteLabels, RouteMetricsId, Telemetry};
+
+/// Routes of aliases that have series of their own, each alias of a host for each of its paths.
+const MAX_ALIAS_ROUTES: usize = 20_000;
 
 /// What does not change while the proxy runs.
 #[derive(Clone, Debug)]
@@ -108,7 +111,8 @@ impl Handle {
             table.upstreams.iter().map(|upstream| installed.upstream(upstream, endpoints.get(&upstream.key))).collect();
         let client_tls: Vec<_> = table.upstream_tls.iter().map(|tls| installed.tls(tls)).collect();
         let handshakes = installed.server_tls.of_table(&table);
-        let metrics = self.register_routes(&table);
+        let metrics: Vec<_> = table.routes.iter().map(|route| self.register(route, None)).collect();
+        let alias_metrics = self.register_aliases(&table);
         installed.zones = installed.zones(&table, &self.zone_memory);
         installed.generation += 1;
         installed.upstreams = upstreams.iter().map(|u| (u.key.clone(), Arc::clone(u))).collect();
@@ -116,26 +120,41 @@ impl Handle {
         let generation = installed.generation;
         let zones = installed.zones.clone();
         let table = Arc::new(table);
-        let live = Arc::new(Live { table, upstreams, client_tls, handshakes, metrics, zones, generation });
+        let live =
+            Arc::new(Live { table, upstreams, client_tls, handshakes, metrics, alias_metrics, zones, generation });
         self.live.store(Arc::clone(&live));
         self.changes.send_replace(());
-        self.telemetry.requests.retain(&live.metrics);
+        let of_aliases = live.alias_metrics.values().flat_map(|ids| ids.values());
+        self.telemetry.requests.retain(live.metrics.iter().chain(of_aliases).copied());
         live
     }
 
-    fn register_routes(&self, table: &RoutingTable) -> Vec<crate::telemetry::RouteMetricsId> {
-        let requests = &self.telemetry.requests;
-        let labels = |route: &crate::table::Route| {
-            let labels = &route.labels;
-            Arc::new(RouteLabels {
-                namespace: labels.namespace.clone(),
-                ingress: labels.ingress.clone(),
-                service: labels.service.clone(),
-                path: labels.path.clone(),
-                host: labels.host.clone(),
-            })
-        };
-        table.routes.iter().map(|route| requests.route(labels(route))).collect()
+    /// The ids of a route for its host, or for an alias in its place.
+    fn register(&self, route: &Route, alias: Option<&str>) -> RouteMetricsId {
+        let labels = &route.labels;
+        self.telemetry.requests.route(Arc::new(RouteLabels {
+            namespace: labels.namespace.clone(),
+            ingress: labels.ingress.clone(),
+            service: labels.service.clone(),
+            path: labels.path.clone(),
+            host: alias.map_or_else(|| labels.host.clone(), Arc::from),
+        }))
+    }
+
+    /// Those of aliases. Requests for an alias beyond the bound are counted for its host.
+    fn register_aliases(&self, table: &RoutingTable) -> HashMap<Box<str>, HashMap<Index, RouteMetricsId>> {
+        let mut registered = HashMap::new();
+        let mut left = MAX_ALIAS_ROUTES;
+        for host in &table.virtual_hosts {
+            for alias in host.aliases.iter().flat_map(|aliases| aliases.whole_names()) {
+                let Some(rest) = left.checked_sub(host.paths.routes().count()) else { break };
+                let routes = host.paths.routes().filter_map(|(_, index)| Some((index, table.route(index)?)));
+                let ids = routes.map(|(index, route)| (index, self.register(route, Some(alias)))).collect();
+                registered.insert(alias.into(), ids);
+                left = rest;
+            }
+        }
+        registered
     }
 
     /// Swaps the endpoints of an upstream that has a DNS name; the table stays. An upstream that has another source

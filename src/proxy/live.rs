@@ -13,7 +13,7 @@ use crate::policy::affinity::opaque;
 use crate::policy::balance::Prepared;
 use crate::policy::limits::ZoneKey;
 use crate::policy::ring::Ring;
-use crate::table::{DnsName, Endpoint, RoutingTable, UpstreamKey};
+use crate::table::{DnsName, Endpoint, Index, RoutingTable, UpstreamKey};
 use crate::telemetry::RouteMetricsId;
 
 /// An upstream's endpoints, with a swap of their own. Carried over from table to table by key.
@@ -104,6 +104,8 @@ pub struct Live {
     pub handshakes: Handshakes,
     /// For `table.routes`.
     pub metrics: Vec<RouteMetricsId>,
+    /// The same for hosts that were asked for by an alias that is a whole name, which is the `host` label then.
+    pub alias_metrics: HashMap<Box<str>, HashMap<Index, RouteMetricsId>>,
     /// What `limit-*` counts, carried over from table to table.
     pub zones: HashMap<ZoneKey, Arc<Zone>>,
     /// Counted by installs; 0 is the empty table before the first one.
@@ -118,8 +120,16 @@ impl Live {
             client_tls: Vec::new(),
             handshakes: Handshakes::default(),
             metrics: Vec::new(),
+            alias_metrics: HashMap::new(),
             zones: HashMap::new(),
             generation: 0,
         }
+    }
+
+    /// Where requests of a route are counted that came for `host`, lower-case.
+    pub fn metrics_of(&self, route: Index, host: &str) -> Option<RouteMetricsId> {
+        let by_alias = || self.alias_metrics.get(host)?.get(&route);
+        let alias = if self.alias_metrics.is_empty() { None } else { by_alias() };
+        alias.or_else(|| self.metrics.get(route as usize)).copied()
     }
 }

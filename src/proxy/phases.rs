@@ -14,7 +14,7 @@ use super::body::ProxyBody;
 use super::connection::{Activity, Client};
 use super::error_pages::{self, StandIn};
 use super::exchange::Exchange;
-use super::facts::Facts;
+use super::facts::{Captured, Facts};
 use super::fastcgi::Params;
 use super::head::{RequestedHost, check_framing, check_method, requested_host, sent_target};
 use super::respond::{self, Answer};
@@ -25,9 +25,7 @@ use crate::base::path;
 use crate::policy::body::too_large;
 use crate::policy::canary::Side;
 use crate::policy::https_redirect::Asked;
-use crate::policy::rewrite::{Groups, Rewritten};
-use crate::policy::template::{Template, Values};
-use crate::policy::variable::Variable;
+use crate::policy::rewrite::Rewritten;
 use crate::table::{Found, Index, Route, Target, VirtualHost};
 
 pub type Request = http::Request<Incoming>;
@@ -204,8 +202,8 @@ async fn located(
     let (table, Asks { host, server, .. }) = (live.table(), &asks);
     let normal = exchange.path.clone();
     if let (Some(root), b"/") = (&server.app_root, normal.as_slice()) {
+        let root = redirects::target(&Facts { exchange, headers: request.headers() }, root);
         let location = format!("{}://{}{root}", exchange.client.scheme(), host.sent);
-        exchange.route = route_index(server.paths.find(&normal));
         exchange.is_by_server = true;
         return Err(Stopped::with(respond::redirect(StatusCode::FOUND, &location), request));
     }
@@ -260,8 +258,9 @@ async fn located(
     let mut target = snippets::target(exchange);
     let mut prefix = None;
     if let Some(rewrite) = &policy.rewrite {
-        let (rewritten, groups) = rewrite.apply(&normal, exchange.query());
-        prefix = policy.forwarded_prefix.as_ref().map(|template| fill(template, &groups));
+        let facts = Facts { exchange, headers: request.headers() };
+        let (rewritten, groups) = rewrite.apply(&normal, facts.exchange.query(), &facts);
+        prefix = policy.forwarded_prefix.as_ref().map(|template| template.fill(&Captured { groups, facts }));
         match rewritten {
             Rewritten::Uri(uri) => {
                 if table.global.access_log.format.keep.path || policy.snippet.is_some() {
@@ -322,11 +321,12 @@ struct Serving {
     stand_in: Option<Index>,
 }
 
-/// Who serves a location; `None` is the built-in 404, also where the default backend has no endpoints (contract §8.4).
+/// Who serves a location; `None` is the built-in 404, also where the default backend has no endpoints (contract §8.4). An
+/// external name is there even while it cannot be resolved: it is asked, in vain.
 fn serving(live: &LocalLive, route: &Route) -> Result<Option<Serving>, Nobody> {
     let Target::Upstream(upstream) = route.target else { return Ok(None) };
     let state = live.live().upstreams.get(upstream as usize);
-    if state.is_some_and(|state| !state.endpoints.load().is_empty()) {
+    if state.is_some_and(|state| state.name.is_some() || !state.endpoints.load().is_empty()) {
         return Ok(Some(Serving { upstream, stand_in: None }));
     }
     if let Some(stand_in) = error_pages::stand_in(live, route) {
@@ -380,17 +380,4 @@ fn is_health(server: &VirtualHost, found: Found, path: &[u8], live: &LocalLive) 
     let Some(health) = &server.health_path else { return false };
     let by_rule = route_index(found).and_then(|i| live.table().route(i)).is_some_and(|r| &*r.labels.path != "/");
     path == health.as_bytes() && !by_rule
-}
-
-fn fill(template: &Template, groups: &Groups<'_>) -> Vec<u8> {
-    struct Captures<'a>(&'a Groups<'a>);
-    impl Values for Captures<'_> {
-        fn capture(&self, group: usize) -> &[u8] {
-            self.0.get(group)
-        }
-        fn variable(&self, _: &Variable, _: &mut Vec<u8>) -> bool {
-            false
-        }
-    }
-    template.fill(&Captures(groups))
 }

@@ -33,20 +33,25 @@ pub fn to_directory(exchange: &Exchange, policy: &RoutePolicy, normal: &[u8], qu
     let mut location = origin(exchange, policy);
     path::escape_path(normal, &mut location);
     location.push('/');
-    if let Some(query) = query {
+    if let Some(query) = query.filter(|query| !query.is_empty()) {
         location.push('?');
         location.push_str(query);
     }
     respond::redirect(StatusCode::MOVED_PERMANENTLY, &location)
 }
 
+/// Where a redirect leads, with its variables filled in.
+pub fn target<'r>(facts: &Facts<'_>, redirect: &'r Redirect) -> Cow<'r, str> {
+    match &redirect.template {
+        Some(template) => Cow::Owned(String::from_utf8_lossy(&template.fill(facts)).into_owned()),
+        None => Cow::Borrowed(redirect.location.as_str()),
+    }
+}
+
 /// `permanent-redirect` and `temporal-redirect`.
 pub fn of_location(facts: &Facts<'_>, policy: &RoutePolicy, redirect: &Redirect) -> Answer {
     let exchange = facts.exchange;
-    let location = match &redirect.template {
-        Some(template) => Cow::Owned(String::from_utf8_lossy(&template.fill(facts)).into_owned()),
-        None => Cow::Borrowed(redirect.location.as_str()),
-    };
+    let location = target(facts, redirect);
     if redirect.has_location() {
         return match location.starts_with('/') {
             true => respond::redirect(redirect.status, &format!("{}{location}", origin(exchange, policy))),

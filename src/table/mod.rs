@@ -18,6 +18,7 @@ use crate::policy::balance::Balance;
 use crate::policy::canary::Canary;
 use crate::policy::client_certificate::ClientAuth;
 use crate::policy::global::GlobalPolicy;
+use crate::policy::redirect::Redirect;
 use crate::policy::server_tls::ServerTls;
 use crate::policy::snippet::ServerSnippet;
 use crate::policy::upstream::UpstreamTls;
@@ -83,7 +84,7 @@ pub struct VirtualHost {
     /// What its handshakes are made with, where that differs from the others'.
     pub tls: Option<Arc<ServerTls>>,
     /// Redirect of the URI `/` (contract §5.7).
-    pub app_root: Option<Arc<str>>,
+    pub app_root: Option<Arc<Redirect>>,
     /// Answers the health path on the proxy's own ports (contract §8.3): the default server only.
     pub health_path: Option<Arc<str>>,
     /// Redirects every request to this host (contract §7.9); there are no paths then.
@@ -100,6 +101,14 @@ pub struct Aliases {
     pub names: Vec<String>,
     /// Exact ones, lower-case, that the host's certificate covers.
     pub certified: Vec<String>,
+}
+
+impl Aliases {
+    /// Those that name one host each, lower-case.
+    pub fn whole_names(&self) -> impl Iterator<Item = &str> {
+        let is_whole = |name: &&String| !name.starts_with(['~', '.']) && !name.contains('*');
+        self.names.iter().filter(is_whole).map(String::as_str)
+    }
 }
 
 impl VirtualHost {

@@ -110,7 +110,7 @@ fn virtual_host(out: &mut String, table: &RoutingTable, host: &VirtualHost) {
         server_tls(out, tls, &table.global.tls.common);
     }
     if let Some(root) = &host.app_root {
-        let _ = write!(out, " app-root={root}");
+        let _ = write!(out, " app-root={}", root.location);
     }
     if let Some(target) = &host.redirect_to {
         let _ = write!(out, " redirect-to={target}");

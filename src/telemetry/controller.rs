@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntGauge, IntGaugeVec, Opts, Registry, Result,
+    Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result,
 };
 
 use super::certificates::CertificateCollector;
@@ -28,7 +28,8 @@ pub struct ControllerMetrics {
     config_successful: IntGauge,
     config_timestamp: Gauge,
     success: IntCounter,
-    errors: IntCounter,
+    /// Not there before the first one, as ingress-nginx has it.
+    errors: IntCounterVec,
     leader: IntGaugeVec,
     build_info: GaugeVec,
     files_broken: IntGauge,
@@ -56,7 +57,7 @@ impl ControllerMetrics {
             config_successful: int_gauge(names::CONFIG_SUCCESSFUL)?,
             config_timestamp: gauge(names::CONFIG_SUCCESSFUL_TIMESTAMP)?,
             success: counter(names::SUCCESS)?,
-            errors: counter(names::ERRORS)?,
+            errors: register(registry, IntCounterVec::new(opts(names::ERRORS), &[])?)?,
             leader: register(registry, IntGaugeVec::new(opts(names::LEADER_ELECTION), &["name"])?)?,
             build_info: register(
                 registry,
@@ -85,7 +86,7 @@ impl ControllerMetrics {
     /// A configuration could not be installed; the one before it goes on, and its hash stays.
     pub fn config_failed(&self) {
         self.config_successful.set(0);
-        self.errors.inc();
+        self.errors.with_label_values::<&str>(&[]).inc();
     }
 
     /// Endpoints changed without a new table.

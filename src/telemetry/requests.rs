@@ -131,8 +131,8 @@ impl RequestMetrics {
 
     /// Drops the series of all routes but these, as ingress-nginx does for Ingresses and hosts that are gone. What is
     /// dropped starts again at zero if it returns.
-    pub fn retain(&self, ids: &[RouteMetricsId]) {
-        let kept: BTreeSet<RouteMetricsId> = ids.iter().copied().collect();
+    pub fn retain(&self, ids: impl IntoIterator<Item = RouteMetricsId>) {
+        let kept: BTreeSet<RouteMetricsId> = ids.into_iter().collect();
         lock(&self.routes).retain(&kept);
         for worker in lock(&self.workers).iter() {
             lock(&worker.series).retain(|(id, _, _)| kept.contains(id));

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// The labels that a route gives to every series of its requests. `path` is the rule's text, never the URL; `host` the
-/// rule's host, never the request's, which keeps the number of series in the hands of who writes the objects.
+/// rule's host or its alias, never the request's, which keeps the number of series in the hands of who writes the objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RouteLabels {
     pub namespace: Arc<str>,

@@ -130,7 +130,7 @@ fn retired_routes_vanish_and_their_places_are_used_again() {
     worker.record(gone, &seen(&Method::GET, 200, None));
     assert_eq!(lines(&telemetry, "requests").len(), 2);
 
-    telemetry.requests.retain(&[kept]);
+    telemetry.requests.retain([kept]);
     worker.record(gone, &seen(&Method::PUT, 200, None));
     assert!(lines(&telemetry, "requests").iter().all(|line| line.contains("host=\"kept\"")));
     assert_eq!(telemetry.requests.route(labels("kept")), kept);
@@ -203,6 +203,9 @@ fn controller_and_process_families() {
     let one = |name: &str| lines(&telemetry, name).concat();
     assert_eq!(one("config_hash"), "nginx_ingress_controller_config_hash{*} 7");
     assert_eq!(one("success"), "nginx_ingress_controller_success{*} 1");
+    assert_eq!(one("errors"), "");
+    controller.config_failed();
+    assert_eq!(one("errors"), "nginx_ingress_controller_errors{*} 1");
     assert_eq!(
         one("leader_election_status"),
         "nginx_ingress_controller_leader_election_status{*,name=\"ingress-nginx-leader\"} 1"

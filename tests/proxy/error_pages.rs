@@ -54,8 +54,11 @@ fn what_is_intercepted() {
     // Annotations, ConfigMap, the upstream's status, whether the error backend answers.
     type Row<'a> = (Vec<(&'a str, &'a str)>, Vec<(&'a str, &'a str)>, &'a str, bool);
     let own = OWN.to_vec();
+    let service = Upstream::start("auth");
+    let auth = format!("http://{}/", service.addr());
     let global = GLOBAL.to_vec();
-    let rows: [Row<'_>; 9] = [
+    let signin = [("auth-url", auth.as_str()), ("auth-signin", "http://sign.test/")];
+    let rows: [Row<'_>; 11] = [
         (own.clone(), vec![], "404", true),
         (own.clone(), vec![], "500", false),
         (own.clone(), vec![], "200", false),
@@ -64,7 +67,9 @@ fn what_is_intercepted() {
         (vec![OFF], global.clone(), "404", true),
         (vec![], [global.clone(), vec![OFF]].concat(), "404", false),
         (vec![("custom-http-errors", "500")], global.clone(), "404", false),
-        (vec![("custom-http-errors", "500")], global, "500", true),
+        (vec![("custom-http-errors", "500")], global.clone(), "500", true),
+        (signin.to_vec(), global, "404", false),
+        ([own, signin.to_vec()].concat(), vec![], "404", true),
     ];
     for (annotations, settings, status, expected) in rows {
         let world = start(&annotations, &settings, DEFAULT);

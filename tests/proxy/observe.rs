@@ -56,6 +56,31 @@ fn requests_are_counted_by_rule_not_by_url() {
 }
 
 #[test]
+fn whole_aliases_are_hosts_of_their_own() {
+    let (_upstream, manifests, proxy) = start(&[]);
+    let ingress = Ingress::new("web").rule("a.test", "/shop", "one").nginx("server-alias", "b.test,*.c.test");
+    manifests.ingress(&ingress.nginx("app-root", "/shop"));
+    proxy.wait_until("b.test", "/shop", |response| response.status == 200);
+    for (host, path) in [("a.test", "/shop"), ("B.test:80", "/shop"), ("x.c.test", "/shop"), ("a.test", "/")] {
+        assert!(proxy.get(host, path).status < 400);
+    }
+    let counted = |host: &str, status: &str| {
+        let text = proxy.metrics();
+        let labels = [format!("host=\"{host}\""), format!("status=\"{status}\""), "path=\"/shop\"".to_owned()];
+        let line = text.lines().find(|line| {
+            line.starts_with("nginx_ingress_controller_requests{") && labels.iter().all(|label| line.contains(label))
+        });
+        line.map(|line| line.rsplit_once(' ').unwrap().1.to_owned())
+    };
+    for (host, count) in [("a.test", "2"), ("b.test", "2")] {
+        let there = crate::kit::eventually(crate::kit::DEADLINE, || counted(host, "200").filter(|n| n == count));
+        assert!(there.is_some(), "{host}: {:?}", counted(host, "200"));
+    }
+    // The server's own redirect is no location's.
+    assert_eq!(counted("a.test", "302"), None);
+}
+
+#[test]
 fn the_access_log_has_the_line_that_parsers_know() {
     let (upstream, _manifests, proxy) = start(&[]);
     let sent = "GET /shop/1?x=1 HTTP/1.1\r\nHost: a.test\r\nUser-Agent: test/1\r\nReferer: http://r/\r\nX-Request-ID: id-1\r\n\r\n";

@@ -35,6 +35,19 @@ const ROWS: &[Row] = &[
         Redirect(302, "https://new.test/x?q"),
     ),
     row(("Prefix", "/"), &[("app-root", "/start")], "/?q", Redirect(302, "http://{host}/start")),
+    row(("Prefix", "/"), &[("app-root", "/$host/start")], "/", Redirect(302, "http://{host}/{host}/start")),
+    row(
+        ("ImplementationSpecific", "/a/(.*)"),
+        &[("rewrite-target", "/$request_method/$1"), ("x-forwarded-prefix", "/$scheme/$1")],
+        "/a/b?q",
+        Arrives("/GET/b?q", "x-forwarded-prefix", Some("/http/b")),
+    ),
+    row(
+        ("ImplementationSpecific", "/a/(.*)"),
+        &[("rewrite-target", "$scheme://new.test/$1")],
+        "/a/b?q",
+        Redirect(302, "http://new.test/b?q"),
+    ),
     row(("Prefix", "/"), &[("force-ssl-redirect", "true")], "/a/", Redirect(308, "https://{host}/a")),
     row(
         ("Prefix", "/"),
@@ -43,6 +56,7 @@ const ROWS: &[Row] = &[
         Redirect(308, "https://{host}/a/"),
     ),
     row(("Prefix", "/dir/"), &[], "/dir?q=1", Redirect(301, "http://{host}/dir/?q=1")),
+    row(("Prefix", "/dir/"), &[], "/dir?", Redirect(301, "http://{host}/dir/")),
     row(("Prefix", "/dir/"), &[("relative-redirects", "true")], "/dir", Redirect(301, "/dir/")),
     row(("Prefix", "/"), &[("upstream-vhost", "inner.test")], "/", Arrives("/", "host", Some("inner.test"))),
     row(("Prefix", "/"), &[("upstream-vhost", "$request_method.test")], "/", Arrives("/", "host", Some("GET.test"))),
@@ -147,6 +161,8 @@ fn external_names_and_cluster_ips_are_endpoints() {
         "self.yaml",
         &service("self", &format!("{{type: ExternalName, externalName: localhost, ports: [{{port: {port}}}]}}")),
     );
+    manifests.write("none.yaml", &service("none", "{type: ExternalName, externalName: none.invalid}"));
+    manifests.write("r4.yaml", &Ingress::new("none").rule("none.test", "/", "none").yaml());
     manifests.write("ip.yaml", &service("ip", &format!("{{clusterIP: {ip}, ports: [{{name: http, port: {port}}}]}}")));
     let rule = |host: &str, service: &str| {
         Ingress::new(service).rule(host, "/", service).yaml().replace("number: 80", &format!("number: {port}"))
@@ -157,6 +173,7 @@ fn external_names_and_cluster_ips_are_endpoints() {
     let proxy = Proxy::start(&manifests, &[]);
     assert_eq!(proxy.get("named.test", "/").status, 200);
     assert_eq!(proxy.get("self.test", "/").status, 503);
+    assert_eq!(proxy.get("none.test", "/").status, 502);
     assert_eq!(proxy.get("ip.test", "/").status, 200);
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use http::StatusCode;
+
 use super::client_certificates::{ClientCertificates, HostAuth};
 use super::locations::Routes;
 use super::policy::answers::drops_redirects;
@@ -10,7 +12,7 @@ use super::tls::Certificates;
 use super::{Input, Owned, snippets};
 use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::settings::tls;
-use crate::policy::redirect::counterpart;
+use crate::policy::redirect::{Redirect, counterpart};
 use crate::policy::rewrite::build_regex;
 use crate::policy::server_tls::ServerTls;
 use crate::table::path::LiteralPaths;
@@ -38,7 +40,12 @@ pub fn build(
     for (index, host) in servers.keys().enumerate().filter(|(_, host)| *host != DEFAULT_SERVER) {
         table.add_rule(host, Index::try_from(index).unwrap_or(default));
     }
-    let mut virtual_hosts = Vec::with_capacity(servers.len());
+    let counterparts = counterparts(&servers, routes);
+    // Before aliases, because nginx reads these servers first.
+    for (position, (from, _)) in counterparts.iter().enumerate() {
+        table.add_rule(from, Index::try_from(servers.len() + position).unwrap_or(default));
+    }
+    let mut virtual_hosts = Vec::with_capacity(servers.len() + counterparts.len());
     for (index, (host, server)) in servers.iter().enumerate() {
         let index = Index::try_from(index).unwrap_or(default);
         let names = add_aliases(&mut table, index, host, server, &servers, routes);
@@ -59,9 +66,7 @@ pub fn build(
             paths: routes.paths(host, server),
         });
     }
-    for (from, to) in counterparts(&servers, routes) {
-        let Ok(index) = Index::try_from(virtual_hosts.len()) else { break };
-        table.add_rule(&from, index);
+    for (from, to) in counterparts {
         // The host's certificate is shown where it is valid for this name, too.
         if let Some(own) = certificates.table.of_host(&to).filter(|own| own.covers(&from)).cloned() {
             certificates.table.add(&from, own);
@@ -110,16 +115,26 @@ fn counterparts(servers: &Servers<'_>, routes: &mut Routes<'_>) -> Vec<(String, 
 
 /// Any Ingress of the host; the first location that has one, in the order in which nginx reads them (contract §5.7). Else
 /// the ConfigMap's.
-fn app_root(input: Input<'_>, server: &Server<'_>, routes: &Routes<'_>) -> Option<Arc<str>> {
+fn app_root(input: Input<'_>, server: &Server<'_>, routes: &mut Routes<'_>) -> Option<Arc<Redirect>> {
     let mut ordered: Vec<_> = server.locations.iter().filter(|l| !l.is_catch_all).collect();
     ordered.sort_by(|a, b| super::locations::nginx_order(a, b));
-    ordered
-        .iter()
-        .find_map(|l| routes.owner(l)?.annotations().app_root.as_ref().map(|root| root.as_str().into()))
-        .or_else(|| {
-            let owner = ordered.iter().find_map(|l| routes.owner(l))?;
-            input.settings.of(&owner.ingress).headers.app_root.clone()
-        })
+    let own = ordered.iter().find_map(|l| {
+        let owner = routes.owner(l)?;
+        Some((owner, owner.annotations().app_root.as_ref()?.as_str()))
+    });
+    let (owner, root) = own.or_else(|| {
+        let owner = ordered.iter().find_map(|l| routes.owner(l))?;
+        Some((owner, input.settings.of(&owner.ingress).headers.app_root.as_deref()?))
+    })?;
+    match Redirect::new(StatusCode::FOUND, root) {
+        Ok(redirect) => Some(Arc::new(redirect)),
+        Err(reason) => {
+            let message = format!("{root:?} cannot be used: {reason}; the root is not redirected");
+            let key = Some("app-root".to_owned());
+            routes.tell(owner, Severity::Warning, Reason::AnnotationParsingFailed, key, message);
+            None
+        }
+    }
 }
 
 /// `ssl-ciphers` and `ssl-prefer-server-ciphers`, each of the oldest Ingress that has it (contract §2.2).

@@ -75,7 +75,12 @@ impl Questions<'_> {
         let Some(asked) = location.owner.and_then(|owner| self.list.get(owner)) else { return };
         policy.mirror.clone_from(&asked.mirror);
         match asked.auth.as_ref().filter(|_| !asked.settings.access.needs_no_auth(location.path)) {
-            Some(Ok(auth)) => policy.external_auth = Some(Arc::clone(auth)),
+            Some(Ok(auth)) => {
+                // The sign-in is an `error_page` of the location, beside which nginx does not look at the ConfigMap's.
+                let signs_in = auth.signin.is_some();
+                policy.error_pages = policy.error_pages.take().filter(|pages| pages.own || !signs_in);
+                policy.external_auth = Some(Arc::clone(auth));
+            }
             Some(Err(reason)) => policy.denied = Some(policy.denied.take().unwrap_or_else(|| Arc::clone(reason))),
             None => {}
         }
