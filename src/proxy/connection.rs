@@ -22,11 +22,11 @@ use tokio::time::Instant;
 
 use super::body::ProxyBody;
 use super::io::{Signs, Watched};
-use super::l4::proxy_header::Ends;
 use super::phases;
 use super::timer::Deadline;
 use super::tls::session::Session;
 use super::worker::{LocalExecutor, Worker};
+use crate::policy::forwarded::Ends;
 use crate::telemetry::process::ConnectionState;
 
 /// Header lines of a request.
