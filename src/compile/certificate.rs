@@ -112,8 +112,33 @@ fn value<'a>(secret: &'a Secret, key: &str) -> Result<&'a [u8], String> {
 /// A chain (DER, leaf first) and its key.
 pub type ClientIdentity = (Vec<Vec<u8>>, PrivateKey);
 
+/// What TLS towards upstreams may take of a Secret, read once; what is not asked for may be wrong.
+pub struct UpstreamSecret {
+    /// `ca.crt` (DER); `None`: there is none.
+    pub trusted: Option<Result<Arc<[Vec<u8>]>, String>>,
+    pub client: Result<Option<Arc<ClientIdentity>>, String>,
+}
+
+impl UpstreamSecret {
+    pub fn of(secret: &Secret) -> Self {
+        let trusted = || chain(secret, "ca.crt").map(|chain| chain.iter().map(|der| der.to_vec()).collect());
+        Self {
+            trusted: secret.data.contains_key("ca.crt").then(trusted),
+            client: client(secret).map(|client| client.map(Arc::new)),
+        }
+    }
+}
+
+/// Keys are secrets: it is shown what there is.
+impl std::fmt::Debug for UpstreamSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let client = self.client.as_ref().map(Option::is_some);
+        f.debug_struct("UpstreamSecret").field("client", &client).finish_non_exhaustive()
+    }
+}
+
 /// Certificate chain and key to show to an upstream, or `None` when the Secret has neither.
-pub fn client(secret: &Secret) -> Result<Option<ClientIdentity>, String> {
+fn client(secret: &Secret) -> Result<Option<ClientIdentity>, String> {
     if !secret.data.contains_key("tls.crt") && !secret.data.contains_key("tls.key") {
         return Ok(None);
     }
