@@ -34,33 +34,34 @@ pub fn from_secret(secret: &Secret) -> Result<Certificate, String> {
 /// Lists what a leaf certificate says of itself.
 pub fn from_key(key: CertifiedKey, leaf: &CertificateDer<'_>, secret: Arc<str>) -> Result<Certificate, String> {
     let (_, parsed) = X509Certificate::from_der(leaf).map_err(|e| format!("tls.crt cannot be read: {e}"))?;
+    let (names, by_common_name) = names(&parsed);
     Ok(Certificate {
         key: Arc::new(key),
         secret,
-        names: names(&parsed),
+        names,
+        by_common_name,
         not_after: parsed.validity().not_after.timestamp(),
         serial: parsed.tbs_certificate.serial.to_string(),
     })
 }
 
-/// The DNS names a certificate covers; the common name only when it has no alternative names at all.
-fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+/// The DNS names a certificate covers; without any, the common name, and that it is that.
+fn names(certificate: &X509Certificate<'_>) -> (Vec<String>, bool) {
     let mut names = Vec::new();
-    let mut alternative = false;
     for extension in certificate.extensions() {
         if let ParsedExtension::SubjectAlternativeName(san) = extension.parsed_extension() {
-            alternative = true;
             names.extend(san.general_names.iter().filter_map(|name| match name {
                 GeneralName::DNSName(dns) => Some(dns.to_ascii_lowercase()),
                 _ => None,
             }));
         }
     }
-    if !alternative {
+    let by_common_name = names.is_empty();
+    if by_common_name {
         let common = certificate.subject().iter_common_name().filter_map(|cn| cn.as_str().ok());
         names.extend(common.map(str::to_ascii_lowercase));
     }
-    names
+    (names, by_common_name)
 }
 
 /// The certificates under one key of a Secret, in order. An absent key is an error.
@@ -112,8 +113,33 @@ fn value<'a>(secret: &'a Secret, key: &str) -> Result<&'a [u8], String> {
 /// A chain (DER, leaf first) and its key.
 pub type ClientIdentity = (Vec<Vec<u8>>, PrivateKey);
 
+/// What TLS towards upstreams may take of a Secret, read once; what is not asked for may be wrong.
+pub struct UpstreamSecret {
+    /// `ca.crt` (DER); `None`: there is none.
+    pub trusted: Option<Result<Arc<[Vec<u8>]>, String>>,
+    pub client: Result<Option<Arc<ClientIdentity>>, String>,
+}
+
+impl UpstreamSecret {
+    pub fn of(secret: &Secret) -> Self {
+        let trusted = || chain(secret, "ca.crt").map(|chain| chain.iter().map(|der| der.to_vec()).collect());
+        Self {
+            trusted: secret.data.contains_key("ca.crt").then(trusted),
+            client: client(secret).map(|client| client.map(Arc::new)),
+        }
+    }
+}
+
+/// Keys are secrets: it is shown what there is.
+impl std::fmt::Debug for UpstreamSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let client = self.client.as_ref().map(Option::is_some);
+        f.debug_struct("UpstreamSecret").field("client", &client).finish_non_exhaustive()
+    }
+}
+
 /// Certificate chain and key to show to an upstream, or `None` when the Secret has neither.
-pub fn client(secret: &Secret) -> Result<Option<ClientIdentity>, String> {
+fn client(secret: &Secret) -> Result<Option<ClientIdentity>, String> {
     if !secret.data.contains_key("tls.crt") && !secret.data.contains_key("tls.key") {
         return Ok(None);
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::annotations::{AnnotationProblem, Annotations, ParseOptions};
-use super::certificate;
+use super::certificate::{self, UpstreamSecret};
 use super::login::{self, UsersOf, UsersResult};
 use super::permissions::{Permissions, Snippets};
 use crate::policy::client_certificate::verify::Authorities;
@@ -40,6 +40,7 @@ pub struct Memo {
     annotations: Map<Ingress, Arc<Parsed>>,
     certificates: Map<Secret, CertificateResult>,
     authorities: Map<Secret, AuthoritiesResult>,
+    upstream_secrets: Map<Secret, Arc<UpstreamSecret>>,
     users: BTreeMap<UsersOf, Map<Secret, UsersResult>>,
 }
 
@@ -70,6 +71,10 @@ impl Memo {
         recall(&mut self.authorities, key, secret, || certificate::authorities(secret).map(Arc::new))
     }
 
+    pub fn upstream_secret(&mut self, key: &ObjectKey, secret: &Arc<Secret>) -> Arc<UpstreamSecret> {
+        recall(&mut self.upstream_secrets, key, secret, || Arc::new(UpstreamSecret::of(secret)))
+    }
+
     /// The users of a Secret, read as `of` has it.
     pub fn users(&mut self, key: &ObjectKey, secret: &Arc<Secret>, of: UsersOf) -> UsersResult {
         recall(self.users.entry(of).or_default(), key, secret, || login::users(secret, of))
@@ -80,6 +85,7 @@ impl Memo {
         self.annotations.retain(|_, known| std::mem::take(&mut known.used));
         self.certificates.retain(|_, known| std::mem::take(&mut known.used));
         self.authorities.retain(|_, known| std::mem::take(&mut known.used));
+        self.upstream_secrets.retain(|_, known| std::mem::take(&mut known.used));
         for users in self.users.values_mut() {
             users.retain(|_, known| std::mem::take(&mut known.used));
         }
@@ -101,5 +107,22 @@ fn recall<O, V: Clone>(map: &mut Map<O, V>, key: &ObjectKey, object: &Arc<O>, re
             map.insert(key.clone(), Known { object: Arc::clone(object), value: value.clone(), used: true });
             value
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_read_once_a_version() {
+        let (mut memo, key) = (Memo::default(), ObjectKey::new("default", "tls"));
+        let (one, other) = (Arc::new(Secret::default()), Arc::new(Secret::default()));
+        let first = memo.upstream_secret(&key, &one);
+        assert!(Arc::ptr_eq(&first, &memo.upstream_secret(&key, &one)), "the same version");
+        assert!(!Arc::ptr_eq(&first, &memo.upstream_secret(&key, &other)), "another version");
+        memo.forget_unused();
+        memo.forget_unused();
+        assert!(memo.upstream_secrets.is_empty(), "nobody asks for it");
     }
 }

@@ -23,7 +23,7 @@ pub struct TrustPolicy {
     pub forwarded_host: HeaderName,
     /// Tells upstreams what the address was taken from where both a PROXY header and HTTP headers are believed.
     pub forwarded_for_proxy_protocol: HeaderName,
-    /// `proxy-real-ip-cidr`: whose word on addresses counts.
+    /// `proxy-real-ip-cidr`: whose word counts.
     pub proxies: Arc<[IpNet]>,
     /// `use-proxy-protocol`: every connection begins with a PROXY header, or is closed.
     pub proxy_protocol: bool,
@@ -71,6 +71,9 @@ pub struct Forwarded {
     pub origin: Option<HeaderValue>,
 }
 
+/// Source and destination, as a PROXY header has them.
+pub type Ends = (SocketAddr, SocketAddr);
+
 /// A connection's own side of the story.
 #[derive(Clone, Copy, Debug)]
 pub struct Connection<'a> {
@@ -79,20 +82,25 @@ pub struct Connection<'a> {
     /// The port that upstreams are told.
     pub port: &'a HeaderValue,
     /// Source and destination of its PROXY header.
-    pub proxied: Option<(SocketAddr, SocketAddr)>,
+    pub proxied: Option<Ends>,
     /// The port of the TLS listeners, which upstreams know as 443.
     pub https_port: u16,
 }
 
 impl TrustPolicy {
-    /// Whether a proxy's word on addresses counts.
+    /// Whether a proxy's word counts.
     pub fn trusts(&self, ip: IpAddr) -> bool {
         self.proxies.iter().any(|network| network.contains(&ip))
     }
 
-    /// The client of a connection as its PROXY header has it, if its sender may speak for others.
-    pub fn source(&self, peer: SocketAddr, proxied: Option<(SocketAddr, SocketAddr)>) -> SocketAddr {
-        proxied.map(|(source, _)| source).filter(|_| self.trusts(peer.ip())).unwrap_or(peer)
+    /// What a PROXY header said, if its sender may speak for others: else nothing of it holds.
+    pub fn heard(&self, peer: SocketAddr, proxied: Option<Ends>) -> Option<Ends> {
+        proxied.filter(|_| self.trusts(peer.ip()))
+    }
+
+    /// The client of a connection as its PROXY header has it, if that is believed.
+    pub fn source(&self, peer: SocketAddr, proxied: Option<Ends>) -> SocketAddr {
+        self.heard(peer, proxied).map_or(peer, |(source, _)| source)
     }
 
     /// What is believed of a request; `None` when the connection speaks for itself. `headers` are as they were sent.
@@ -100,11 +108,14 @@ impl TrustPolicy {
         if !self.forwarded_headers && !self.real_ip && connection.proxied.is_none() {
             return None;
         }
-        let near = self.source(connection.peer, connection.proxied);
+        let connection = Connection { proxied: self.heard(connection.peer, connection.proxied), ..connection };
+        let near = connection.proxied.map_or(connection.peer, |(source, _)| source);
         // With PROXY headers alone `enable-real-ip` adds nothing: they are where the address comes from.
         let reads_headers = self.forwarded_headers || (self.real_ip && !self.proxy_protocol);
         let address = if reads_headers { self.walk(near, headers) } else { near };
-        let said = |name: &HeaderName| joined(headers, name).filter(|_| self.forwarded_headers);
+        // Whoever is not trusted with the address is trusted with nothing else.
+        let believed = self.forwarded_headers && self.trusts(near.ip());
+        let said = |name: &HeaderName| joined(headers, name).filter(|_| believed);
         let host = said(&self.forwarded_host).and_then(|value| first_host(&value));
         Some(Box::new(Forwarded {
             address,

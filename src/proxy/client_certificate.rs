@@ -120,11 +120,25 @@ pub fn shown(exchange: &Exchange) -> Option<&Shown> {
     exchange.client.session.as_ref()?.shown()
 }
 
-/// Tells an upstream; what the client says of itself never passes (contract §10).
-pub fn tell(exchange: &Exchange, headers: &mut HeaderMap) {
-    for name in [&VERIFY, &SUBJECT, &ISSUER, &CERTIFICATE] {
+/// What a client says of itself under these names never passes, with hyphens or with underscores, which many programs
+/// do not tell apart.
+pub fn strip(headers: &mut HeaderMap) {
+    let ours = [VERIFY, SUBJECT, ISSUER, CERTIFICATE];
+    for name in &ours {
         headers.remove(name);
     }
+    let spelt = |name: &&HeaderName| {
+        name.as_str().contains('_') && ours.iter().any(|own| *own.as_str() == name.as_str().replace('_', "-"))
+    };
+    let others: Vec<HeaderName> = headers.keys().filter(spelt).cloned().collect();
+    for name in &others {
+        headers.remove(name);
+    }
+}
+
+/// Tells an upstream, or a service that is asked about the request (contract §10).
+pub fn tell(exchange: &Exchange, headers: &mut HeaderMap) {
+    strip(headers);
     let Some(checked) = exchange.certificate else { return };
     let mut put = |name, text: &str| {
         if let Ok(value) = HeaderValue::from_str(text) {

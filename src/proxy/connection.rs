@@ -22,11 +22,11 @@ use tokio::time::Instant;
 
 use super::body::ProxyBody;
 use super::io::{Signs, Watched};
-use super::l4::proxy_header::Ends;
 use super::phases;
 use super::timer::Deadline;
 use super::tls::session::Session;
 use super::worker::{LocalExecutor, Worker};
+use crate::policy::forwarded::Ends;
 use crate::telemetry::process::ConnectionState;
 
 /// Header lines of a request.
@@ -89,6 +89,8 @@ pub struct Activity {
     reading: Cell<bool>,
     since: Cell<Instant>,
     state: Cell<ConnectionState>,
+    /// It had all the requests that it may have.
+    spent: Cell<bool>,
 }
 
 impl Activity {
@@ -104,6 +106,7 @@ impl Activity {
             // The first head is awaited from the start.
             reading: Cell::new(true),
             state: Cell::new(ConnectionState::Reading),
+            spent: Cell::new(false),
         })
     }
 
@@ -121,6 +124,11 @@ impl Activity {
         self.go(ConnectionState::Writing);
         self.worker.counters.request();
         self.served.replace(self.served.get() + 1)
+    }
+
+    /// No request may come after those in flight; HTTP/2 says so for the connection, not in an answer.
+    pub fn spend(&self) {
+        self.spent.set(true);
     }
 
     pub fn request_ended(&self) {
@@ -309,7 +317,7 @@ impl Ending {
     }
 
     fn poll_limits(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
-        if self.worker.is_draining() && !self.asked {
+        if (self.worker.is_draining() || self.activity.spent.get()) && !self.asked {
             self.asked = true;
             if let Some(deadline) = &self.deadline {
                 deadline.reset(CLOSING);

@@ -8,6 +8,7 @@ use http::{Method, StatusCode, Version};
 
 use super::access::Verdict;
 use super::body::{Progress, RequestBody};
+use super::client_certificate;
 use super::exchange::Exchange;
 use super::facts::Facts;
 use super::question::answers::Said;
@@ -132,6 +133,7 @@ fn question_headers(exchange: &Exchange, auth: &ExternalAuth, facts: &Facts<'_>)
     }
     let rules = NameRules { drop_invalid: global.drop_invalid_headers, underscores: global.underscores_in_headers };
     headers::strip(&mut headers, rules);
+    client_certificate::tell(exchange, &mut headers);
     headers.remove(X_FORWARDED_PROTO);
     let target = HeaderValue::from_str(exchange.target()).ok()?;
     if auth.method.is_some() {
@@ -145,8 +147,11 @@ fn question_headers(exchange: &Exchange, auth: &ExternalAuth, facts: &Facts<'_>)
     headers.insert(X_ORIGINAL_METHOD, HeaderValue::from_str(exchange.method.as_str()).ok()?);
     headers.insert(X_SENT_FROM, HeaderValue::from_static("nginx-ingress-controller"));
     headers.insert(X_REAL_IP, exchange.remote_value().clone());
-    headers.insert(X_FORWARDED_FOR, exchange.remote_value().clone());
-    headers.insert(X_REQUEST_ID, exchange.request_id.clone());
+    headers.insert(X_FORWARDED_FOR, exchange.forwarded_for().clone());
+    match exchange.request_id.is_empty() {
+        true => headers.remove(X_REQUEST_ID),
+        false => headers.insert(X_REQUEST_ID, exchange.request_id.clone()),
+    };
     let redirect = match &auth.request_redirect {
         Some(template) => HeaderValue::from_bytes(&template.fill(facts)).ok()?,
         None => target,

@@ -201,7 +201,10 @@ async fn hold(
         return Ok((ready.finish(), true));
     }
     let streams = policy.upstream.protocol.is_http2() || !policy.upstream.request_buffering;
-    if plan.upgrade.is_some() || (streams && !policy.upstream.http10) {
+    // HTTP/1.0 has no way to say where a body of unknown length ends, and FastCGI programs read as much as they are told.
+    let unbounded = body.size_hint().exact().is_none();
+    let must_count = policy.upstream.http10 || (plan.fastcgi.is_some() && unbounded);
+    if plan.upgrade.is_some() || (streams && !must_count) {
         return Ok((ready.finish(), false));
     }
     let limit = plan.live.table().global.body_timeout;
@@ -224,8 +227,7 @@ async fn hold(
             return Ok((ready.finish(), true));
         }
     }
-    // HTTP/1.0 has no way to say where a body of unknown length ends.
-    if policy.upstream.http10 && body.size_hint().exact().is_none() {
+    if must_count && unbounded {
         return Err(BodyFault::TooLarge);
     }
     Ok((ready.finish(), false))

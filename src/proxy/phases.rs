@@ -92,7 +92,11 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
         answer.headers_mut().append(header::SET_COOKIE, cookie.clone());
     }
     snippets::answer(&mut exchange, &mut answer);
-    let last = worker.handle.is_stopping() || served + 1 >= global.keep_alive_requests;
+    let spent = served + 1 >= global.keep_alive_requests;
+    if spent && version == Version::HTTP_2 {
+        activity.spend();
+    }
+    let last = spent || worker.handle.is_stopping();
     if last && version < Version::HTTP_2 && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

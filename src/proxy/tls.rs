@@ -96,6 +96,7 @@ impl Certificate {
             key: Arc::new(key),
             secret: Arc::from(""),
             names: vec!["ingress.local".to_owned()],
+            by_common_name: false,
             not_after: 0,
             serial: String::new(),
         }

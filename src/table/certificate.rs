@@ -10,8 +10,10 @@ pub struct Certificate {
     pub key: Arc<CertifiedKey>,
     /// `namespace/name` of the Secret; empty for the generated one.
     pub secret: Arc<str>,
-    /// DNS names it covers, lower-case; the common name when there are no subject alternative names.
+    /// DNS names it covers, lower-case; the common name when there are none among the subject alternative names.
     pub names: Vec<String>,
+    /// The name is the common name, which counts only for hosts that a TLS entry lists.
+    pub by_common_name: bool,
     /// Seconds since the Unix epoch.
     pub not_after: i64,
     /// Serial number, decimal.

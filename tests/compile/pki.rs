@@ -8,19 +8,24 @@ use base64::engine::general_purpose::STANDARD;
 use portcullis::compile::certificate::from_secret;
 use portcullis::snapshot::Secret;
 use portcullis::table::Certificate;
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{CertificateParams, DnType, KeyPair};
 
 /// `tls.crt` and `tls.key` as a Secret's `data` holds them.
 type Encoded = (String, String);
 
 static MADE: LazyLock<Mutex<HashMap<String, Encoded>>> = LazyLock::new(Mutex::default);
 
-/// One certificate for each list of names, so that `{{crt:a.test}}` and `{{key:a.test}}` belong together.
+/// One certificate for each list of names (`cn=` marks the common name), so that `{{crt:a.test}}` and `{{key:a.test}}` belong together.
 fn certificate(names: &str) -> Encoded {
     let make = || {
-        let list: Vec<String> = names.split(',').map(str::to_owned).collect();
+        let (common, list): (Vec<&str>, Vec<&str>) = names.split(',').partition(|name| name.starts_with("cn="));
+        let list: Vec<String> = list.into_iter().map(str::to_owned).collect();
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(list).unwrap().self_signed(&key).unwrap();
+        let mut params = CertificateParams::new(list).unwrap();
+        for name in common {
+            params.distinguished_name.push(DnType::CommonName, &name[3..]);
+        }
+        let certificate = params.self_signed(&key).unwrap();
         (STANDARD.encode(certificate.pem()), STANDARD.encode(key.serialize_pem()))
     };
     MADE.lock().unwrap().entry(names.to_owned()).or_insert_with(make).clone()

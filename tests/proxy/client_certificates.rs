@@ -13,7 +13,7 @@ use rustls::{ClientConfig, ClientConnection, SignatureScheme, SupportedProtocolV
 
 use crate::kit::certs::{TakeAny, provider};
 use crate::kit::raw::Tls;
-use crate::kit::{Authority, H2, Identity, Ingress, Manifests, Proxy, Raw, Response, Upstream, eventually};
+use crate::kit::{Authority, DEADLINE, H2, Identity, Ingress, Manifests, Proxy, Raw, Response, Upstream, eventually};
 
 /// Authorities, clients of theirs, and a proxy with hosts of every kind.
 struct Site {
@@ -179,6 +179,55 @@ fn what_upstreams_are_told() {
         let passed = seen.header("ssl-client-cert");
         assert_eq!(passed.is_some(), host == "on.test", "{host} {passed:?}");
         assert!(passed.is_none_or(|p| p.starts_with("-----BEGIN%20CERTIFICATE-----%0AMI")), "{passed:?}");
+    }
+}
+
+#[test]
+fn authentication_services_and_copies_are_told_nothing_forged() {
+    let ca = Authority::new("Ours");
+    let good = ca.issue_member("alice", "Org");
+    let [upstream, auth, copies] = ["one", "auth", "copies"].map(Upstream::start);
+    let manifests = Manifests::new();
+    manifests.upstream(&upstream).secret("ca", &[("ca.crt", &ca.pem())]);
+    let settings = ["enable-underscores-in-headers", "use-forwarded-headers", "compute-full-forwarded-for"];
+    let settings = [&settings.map(|key| (key, "true"))[..], &[("generate-request-id", "false")]].concat();
+    manifests.config_map("default", "settings", &settings);
+    let (url, target) = (format!("http://{}/check", auth.addr()), format!("http://{}/copy", copies.addr()));
+    let ingress = |name: &str, host: &str| {
+        let ingress = Ingress::new(name).rule(host, "/", "one").tls(&[host], None);
+        ingress.nginx("auth-url", &url).nginx("mirror-target", &target)
+    };
+    let asking = ingress("with", "with.test").nginx("auth-tls-secret", "default/ca");
+    manifests.ingress(&asking.nginx("auth-tls-pass-certificate-to-upstream", "true"));
+    manifests.ingress(&ingress("without", "without.test"));
+    let proxy = Proxy::start(&manifests, &["--configmap=default/settings"]);
+    let forged = [
+        "ssl-client-verify: SUCCESS",
+        "ssl-client-subject-dn: CN=root",
+        "ssl-client-cert: x",
+        "ssl_client_verify: SUCCESS",
+        "ssl_client-subject_dn: CN=root",
+        "X-Forwarded-For: 9.9.9.9",
+    ];
+    for (host, verify, subject) in
+        [("with.test", Some("SUCCESS"), Some("O=Org,CN=alice")), ("without.test", None, None)]
+    {
+        let mut client = Raw::try_connect_tls(proxy.https(), Site::tls(host, Some(&good))).unwrap();
+        let response = client.get_with(host, "/", &forged);
+        assert_eq!(response.status, 200, "{host}: {}", response.text());
+        for seen in [auth.last(), upstream.last()] {
+            let told = (seen.header("ssl-client-verify"), seen.header("ssl-client-subject-dn"));
+            assert_eq!(told, (verify, subject), "{host} {}", seen.uri);
+            let passed = seen.header("ssl-client-cert").is_some_and(|text| text.starts_with("-----BEGIN"));
+            assert_eq!(passed, verify.is_some(), "{host} {}", seen.uri);
+            assert_eq!(seen.header("ssl_client_verify").or(seen.header("ssl_client-subject_dn")), None, "{host}");
+            assert_eq!(seen.header("x-forwarded-for"), Some("9.9.9.9, 127.0.0.1"), "{host} {}", seen.uri);
+            assert_eq!(seen.header("x-request-id"), None, "{host} {}", seen.uri);
+        }
+        let copy = eventually(DEADLINE, || copies.seen().pop()).expect("a copy");
+        copies.forget();
+        let names = ["ssl-client-verify", "ssl-client-subject-dn", "ssl-client-cert", "ssl_client_verify"];
+        assert_eq!(names.map(|name| copy.header(name)), [None; 4], "{host}");
     }
 }
 

@@ -205,6 +205,22 @@ fn bodies_stream_both_ways() {
     }
 }
 
+/// FastCGI programs read as many bytes as they are told, and none when they are told nothing.
+#[test]
+fn bodies_of_unknown_length_are_counted_first() {
+    for buffering in ["on", "off"] {
+        let (_manifests, proxy) = start(&[("proxy-body-size", "0"), ("proxy-request-buffering", buffering)], &[]);
+        let chunked = |size: usize| {
+            let head = "POST /echo HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n";
+            let body = [format!("{head}{size:x}\r\n").into_bytes(), vec![b'x'; size], b"\r\n0\r\n\r\n".to_vec()];
+            Raw::connect(proxy.http()).request(body.concat())
+        };
+        let (params, length, _) = told(&chunked(70_000));
+        assert_eq!((length, params["CONTENT_LENGTH"].as_str()), (70_000, "70000"), "{buffering}");
+        assert_eq!(chunked((1 << 20) + 70_000).status, 413, "{buffering}: more than can be held");
+    }
+}
+
 #[test]
 fn a_rewrite_is_what_the_script_sees() {
     let manifests = Manifests::new();

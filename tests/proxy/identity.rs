@@ -86,9 +86,13 @@ fn forwarded_headers_are_believed_when_asked() {
     poll(&marked("x-forwarded-for", CHAIN));
     check(&proxy, &[(SENT, &[("x-real-ip", "198.51.100.9"), ("x-forwarded-for", CHAIN)])]);
 
+    manifests.config_map("default", "settings", &[on, full, ("proxy-real-ip-cidr", "10.0.0.0/8")]);
+    poll(&marked("x-real-ip", "127.0.0.1"));
+    check(&proxy, &[(SENT, &[("x-forwarded-proto", "http"), ("host", "a.test"), ("x-forwarded-host", "a.test")])]);
+
     let real_ip = ("enable-real-ip", "true");
     manifests.config_map("default", "settings", &[real_ip, ("forwarded-for-header", "CF-Connecting-IP")]);
-    poll(&marked("x-real-ip", "127.0.0.1"));
+    poll(&marked("x-forwarded-for", "127.0.0.1"));
     check(
         &proxy,
         &[(
@@ -176,9 +180,10 @@ fn proxy_headers_come_first_when_asked() {
 
     let narrow = ("proxy-real-ip-cidr", "10.0.0.0/8");
     manifests.config_map("default", "settings", &[("use-proxy-protocol", "true"), narrow]);
-    let expected = ["127.0.0.1", "80", "http"];
-    let got = eventually(DEADLINE, || (identity(plain(&proxy, rows[0].0, GET)) == expected).then_some(()));
-    assert!(got.is_some(), "an address from who is not trusted");
+    let expected = ["127.0.0.1", &own, "http"];
+    let got = eventually(DEADLINE, || (identity(plain(&proxy, rows[1].0, GET)) == expected).then_some(()));
+    assert!(got.is_some(), "nothing is believed of who is not trusted");
+    assert_eq!(plain(&proxy, rows[1].0, redirect).status, 308, "nor that it was https");
 
     manifests.config_map("default", "settings", &[]);
     let unwrapped = eventually(DEADLINE, || {

@@ -79,6 +79,12 @@ const ROWS: &[Row] = &[
         assert_eq!(client.get("a.test", "/").header("connection"), None);
         assert_eq!(client.get("a.test", "/").header("connection"), Some("close"));
     }),
+    row(&[("keep-alive-requests", "2")], &[], |site| {
+        let client = H2::connect(site.proxy.http());
+        assert_eq!(client.get("a.test", "/").status, 200);
+        assert_eq!(client.get("a.test", "/").status, 200, "the last one is answered");
+        assert!(client.closes_within(DEADLINE), "GOAWAY, as nginx does");
+    }),
     row(&[("http2-max-concurrent-streams", "1")], &[], |site| {
         let client = H2::connect(site.proxy.http());
         // The second one waits for the first, on the client's side, because it was told so.

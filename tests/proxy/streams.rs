@@ -194,6 +194,19 @@ fn proxy_headers_are_taken_and_sent() {
 }
 
 #[test]
+fn proxy_headers_of_who_is_not_trusted_are_not_believed() {
+    let backend = TcpBackend::start("one");
+    let (port, manifests) = (free_port(), Manifests::new());
+    service(&manifests, "echo", "TCP", &[backend.addr()]);
+    ports(&manifests, "tcp", &[(port, "default/echo:7:PROXY:PROXY")]);
+    manifests.config_map("default", "settings", &[("proxy-real-ip-cidr", "10.0.0.0/8")]);
+    let proxy = Proxy::start(&manifests, &[TCP_MAP, "--configmap=default/settings"]);
+    let got = String::from_utf8(exchange(connect(port), b"PROXY TCP4 192.0.2.7 198.51.100.1 4711 25\r\nhi")).unwrap();
+    assert!(got.starts_with("one\nPROXY TCP4 127.0.0.1 127.0.0.1 ") && got.ends_with("\r\nhi"), "{got}");
+    assert!(proxy.wait_for_stdout("[127.0.0.1] [").is_some());
+}
+
+#[test]
 fn a_reset_is_passed_on() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let (port, manifests) = (free_port(), Manifests::new());

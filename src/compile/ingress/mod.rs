@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::annotations::{AnnotationProblem, Annotations, Effect, Scope};
+use super::certificate::UpstreamSecret;
 use super::endpoints::{Endpoints, Source};
 use super::intern::Interner;
 use super::report::{self, Report};
@@ -58,6 +59,8 @@ pub struct Owned {
     pub denied: Option<Arc<str>>,
     /// Its `auth-type`, or why it cannot be asked.
     pub login: Option<Result<Arc<Login>, Arc<str>>>,
+    /// Its `proxy-ssl-secret`, or why it cannot be used.
+    pub upstream_secret: Option<Result<Arc<UpstreamSecret>, String>>,
     /// The same as `denied` for every location of its hosts, other Ingresses' too: the setting is the host's.
     pub denies_hosts: Option<Arc<str>>,
 }
@@ -157,7 +160,9 @@ fn owned(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Vec<Owned> {
         };
         let (denied, denies_hosts) = (denial(false), denial(true));
         let login = if is_canary { None } else { login::login(input, ingress, &parsed.annotations, memo, report) };
-        owned.push(Owned { key: key.clone(), ingress: Arc::clone(ingress), parsed, denied, login, denies_hosts });
+        let upstream_secret = policy::upstream_tls::secret(input, key, &parsed.annotations, memo);
+        let (key, ingress) = (key.clone(), Arc::clone(ingress));
+        owned.push(Owned { key, ingress, parsed, denied, login, upstream_secret, denies_hosts });
     }
     owned.sort_by(ingress_order);
     owned

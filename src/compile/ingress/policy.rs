@@ -43,7 +43,7 @@ pub fn resolve(
         deny(reason);
         None
     });
-    let tls = upstream_tls::own(input, owner, protocol, report).unwrap_or_else(|reason| {
+    let tls = upstream_tls::own(owner, protocol, report).unwrap_or_else(|reason| {
         let key = Some("proxy-ssl-secret".to_owned());
         let message = format!("{reason}; its paths answer 503");
         report.ingress(Severity::Error, Reason::AnnotationParsingFailed, &owner.ingress, key, message);

@@ -100,5 +100,6 @@ fn certificate_for(
 fn covering(tls: &IngressTls, host: &str, item: &Owned, input: Input<'_>, memo: &mut Memo) -> bool {
     let key = ObjectKey::new(item.key.namespace.clone(), tls.secret_name.as_str());
     let secret = input.snapshot.secrets.get(&key);
-    secret.and_then(|s| memo.certificate(&key, s).ok()).is_some_and(|certificate| certificate.covers(host))
+    let certificate = secret.and_then(|s| memo.certificate(&key, s).ok());
+    certificate.is_some_and(|certificate| !certificate.by_common_name && certificate.covers(host))
 }

@@ -68,6 +68,7 @@ fn addresses() {
 #[test]
 fn schemes_hosts_and_ports() {
     let real_ip = TrustPolicy { real_ip: true, ..TrustPolicy::default() };
+    let (near, far) = (only(&["10.0.0.0/8"]), only(&["192.0.2.0/24"]));
     let named = TrustPolicy { forwarded_host: HeaderName::from_static("x-host"), ..all() };
     let [proto, host, port] = ["x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"];
     /// Headers sent; scheme, host and port believed.
@@ -85,6 +86,8 @@ fn schemes_hosts_and_ports() {
         (&all(), &[(host, "u@p.test")], "http", None, "80"),
         (&named, &[(host, "no.test"), ("x-host", "yes.test")], "http", Some("yes.test"), "80"),
         (&real_ip, &[(proto, "https"), (host, "p.test"), (port, "444")], "http", None, "80"),
+        (&near, &[(proto, "https"), (host, "p.test"), (port, "444")], "https", Some("p.test"), "444"),
+        (&far, &[(proto, "https"), (host, "p.test"), (port, "444")], "http", None, "80"),
     ];
     for (policy, sent, scheme, host, port) in rows {
         let got = believe(policy, NEAR, None, sent);
@@ -101,6 +104,7 @@ fn proxy_headers() {
     let narrow = on(TrustPolicy { forwarded_headers: false, ..only(&["10.0.0.0/8"]) });
     let both = on(only(&["10.0.0.0/8", "203.0.113.0/24"]));
     let for_header = [("x-forwarded-for", "9.9.9.9")];
+    let says = [("x-forwarded-proto", "https"), ("x-forwarded-port", "444")];
     /// Peer, PROXY header and headers; address, scheme and port, and where the address is from.
     type Row<'a> = (&'a TrustPolicy, &'a str, Pair<'a>, Sent<'a>, &'a str, Pair<'a>, Option<&'a str>);
     let rows: &[Row<'_>] = &[
@@ -108,9 +112,12 @@ fn proxy_headers() {
         (&alone, NEAR, (FROM, "10.0.0.9:443"), &for_header, FROM, ("https", "443"), None),
         (&alone, NEAR, (FROM, "10.0.0.9:8443"), &[], FROM, ("http", "443"), None),
         (&narrow, NEAR, (FROM, "10.0.0.9:81"), &[], FROM, ("http", "81"), None),
-        (&narrow, "192.0.2.1:1", (FROM, "10.0.0.9:81"), &[], "192.0.2.1:1", ("http", "81"), None),
+        (&narrow, "192.0.2.1:1", (FROM, "10.0.0.9:443"), &[], "192.0.2.1:1", ("http", "80"), None),
         (&both, NEAR, (FROM, "10.0.0.9:443"), &for_header, "9.9.9.9:0", ("https", "443"), Some("9.9.9.9")),
         (&both, NEAR, ("8.8.8.8:5", "10.0.0.9:80"), &for_header, "8.8.8.8:5", ("http", "80"), Some("8.8.8.8")),
+        (&both, NEAR, (FROM, "10.0.0.9:80"), &says, FROM, ("https", "444"), Some("")),
+        (&both, NEAR, ("8.8.8.8:5", "10.0.0.9:80"), &says, "8.8.8.8:5", ("http", "80"), Some("8.8.8.8")),
+        (&both, "192.0.2.1:1", (FROM, "1.1.1.1:443"), &says, "192.0.2.1:1", ("http", "80"), Some("192.0.2.1")),
         (&both, NEAR, (FROM, "10.0.0.9:80"), &[], FROM, ("http", "80"), Some("")),
         (&both, "192.0.2.1:1", (FROM, "1.1.1.1:80"), &for_header, "192.0.2.1:1", ("http", "80"), Some("192.0.2.1")),
     ];

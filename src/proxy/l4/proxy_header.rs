@@ -8,11 +8,9 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use super::proxy_protocol::{self, MAX_HEADER};
+use crate::policy::forwarded::Ends;
 use crate::proxy::timer::within;
 use crate::proxy::worker::Worker;
-
-/// Source and destination as a header gave them, each in its own family.
-pub type Ends = (SocketAddr, SocketAddr);
 
 /// Reads the header. `Ok(None)`: it speaks for its sender alone, the connection's own addresses hold. Errors: it is none,
 /// or not whole within `limit`.

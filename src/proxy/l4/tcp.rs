@@ -52,7 +52,7 @@ async fn serve(worker: Rc<Worker>, client: TcpStream, address: SocketAddr, port:
         false => Ok(None),
     };
     let ends = match proxied {
-        Ok(proxied) => proxied.unwrap_or((source, own)),
+        Ok(proxied) => live.table().global.trust.heard(source, proxied).unwrap_or((source, own)),
         Err(error) => {
             tracing::debug!(client = %address, port, %error, "no PROXY header came");
             session.status(400);

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
@@ -75,7 +76,7 @@ impl Resumption {
             Some(bytes) => Arc::new(SessionCache::new(bytes, settings.lifetime)),
             None => Arc::new(NoServerSessionStorage {}),
         };
-        let lifetime = u32::try_from(settings.lifetime.as_secs()).unwrap_or(u32::MAX);
+        let lifetime = whole_seconds(settings.lifetime);
         let tickets = settings.tickets.as_ref().and_then(|tickets| {
             let producer = tickets::producer(tickets, lifetime);
             producer.inspect_err(|error| tracing::warn!(%error, "no session tickets")).ok()
@@ -91,6 +92,12 @@ impl Resumption {
             None => {}
         }
     }
+}
+
+/// Tickets count in seconds: less than one is one, which is the least they can last.
+fn whole_seconds(time: Duration) -> u32 {
+    let more = u64::from(time.subsec_nanos() > 0);
+    u32::try_from(time.as_secs().saturating_add(more)).unwrap_or(u32::MAX).max(1)
 }
 
 impl Configs {
@@ -204,5 +211,17 @@ impl ResolvesServerCert for Resolver {
             None => certificates.default.as_ref(),
         };
         certificate.map(|c| Arc::clone(&c.key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tickets_last_at_least_a_second() {
+        for (millis, seconds) in [(0, 1), (1, 1), (500, 1), (1000, 1), (1500, 2), (600_000, 600)] {
+            assert_eq!(whole_seconds(Duration::from_millis(millis)), seconds, "{millis} ms");
+        }
     }
 }

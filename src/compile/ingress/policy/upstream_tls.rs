@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use crate::base::diagnostic::{Reason, Severity};
+use crate::compile::Memo;
 use crate::compile::annotations::Annotations;
 use crate::compile::annotations::value::TlsVersion;
-use crate::compile::certificate;
+use crate::compile::certificate::UpstreamSecret;
 use crate::compile::ingress::servers::Server;
 use crate::compile::ingress::{Input, Owned};
 use crate::compile::report::Report;
 use crate::compile::settings::tls;
 use crate::policy::RoutePolicy;
 use crate::policy::upstream::{Protocol, UpstreamTls};
+use crate::snapshot::ObjectKey;
 
 /// TLS upstream without `proxy-ssl-secret`: no verification, no SNI, as nginx does by default.
 pub fn plain(protocol: Protocol) -> Option<UpstreamTls> {
@@ -19,36 +21,41 @@ pub fn plain(protocol: Protocol) -> Option<UpstreamTls> {
     protocol.is_tls(true).then(|| UpstreamTls { tls12: true, tls13: true, http2, ..UpstreamTls::default() })
 }
 
-/// Of an Ingress: without a Secret the other keys have no effect. A Secret that cannot be used denies the location.
-pub fn own(
+/// The Secret that an Ingress names, read once for all of its locations.
+pub fn secret(
     input: Input<'_>,
-    owner: &Owned,
-    protocol: Protocol,
-    report: &mut Report,
-) -> Result<Option<UpstreamTls>, String> {
+    ingress: &ObjectKey,
+    a: &Annotations,
+    memo: &mut Memo,
+) -> Option<Result<Arc<UpstreamSecret>, String>> {
+    let key = a.proxy_ssl_secret.as_ref()?;
+    if key.namespace != ingress.namespace && !input.settings.main.cross_namespace {
+        return Some(Err(format!("Secret {key} is in another namespace")));
+    }
+    let secret = input.snapshot.secrets.get(key).ok_or_else(|| format!("Secret {key} does not exist"));
+    Some(secret.map(|secret| memo.upstream_secret(key, secret)))
+}
+
+/// Of an Ingress: without a Secret the other keys have no effect. A Secret that cannot be used denies the location.
+pub fn own(owner: &Owned, protocol: Protocol, report: &mut Report) -> Result<Option<UpstreamTls>, String> {
     let a = owner.annotations();
-    let Some(key) = &a.proxy_ssl_secret else { return Ok(None) };
+    let (Some(key), Some(secret)) = (&a.proxy_ssl_secret, &owner.upstream_secret) else { return Ok(None) };
     if let Some(message) = a.proxy_ssl_ciphers.as_ref().and_then(|list| tls::cipher_warning(&list.0)) {
         let key = Some("proxy-ssl-ciphers".to_owned());
         report.ingress(Severity::Warning, Reason::UnsupportedAnnotation, &owner.ingress, key, message);
     }
-    if key.namespace != owner.key.namespace && !input.settings.main.cross_namespace {
-        return Err(format!("Secret {key} is in another namespace"));
-    }
-    let secret = input.snapshot.secrets.get(key).ok_or_else(|| format!("Secret {key} does not exist"))?;
-    let named = |reason: String| format!("Secret {key}: {reason}");
+    let secret = secret.as_ref().map_err(String::clone)?;
+    let named = |reason: &String| format!("Secret {key}: {reason}");
     let verify = a.proxy_ssl_verify.is_some_and(|v| v.is_on());
-    let trusted = if verify && secret.data.contains_key("ca.crt") {
-        let chain = certificate::chain(secret, "ca.crt").map_err(named)?;
-        Some(chain.iter().map(|der| der.to_vec()).collect())
-    } else {
-        // Nothing to verify against means nothing is trusted.
-        verify.then(|| Arc::from([]))
-    };
+    // Nothing to verify against means nothing is trusted.
+    let nothing = || Ok(Arc::from([]));
+    let trusted =
+        verify.then(|| secret.trusted.as_ref().map_or_else(nothing, |t| t.clone().map_err(|why| named(&why))));
+    let trusted = trusted.transpose()?;
     if !protocol.is_tls(true) {
         return Ok(None);
     }
-    let client = certificate::client(secret).map_err(named)?.map(Arc::new);
+    let client = secret.client.clone().map_err(|why| named(&why))?;
     Ok(Some(UpstreamTls { verify: trusted, client, ..options(a, protocol) }))
 }
 
@@ -85,7 +92,7 @@ pub fn inherit(
     // What is wrong with them is told where they are a location's own.
     let mut told = Report::default();
     let owners = server.owners.iter().filter_map(|index| owned.get(*index));
-    let mut usable = owners.filter_map(|owner| own(input, owner, protocol, &mut told).ok().flatten());
+    let mut usable = owners.filter_map(|owner| own(owner, protocol, &mut told).ok().flatten());
     if let Some(tls) = usable.next() {
         policy.upstream.tls = Some(Arc::new(tls));
     }
