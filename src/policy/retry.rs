@@ -79,6 +79,9 @@ pub struct Failed {
 }
 
 impl RetryPolicy {
+    /// ingress-nginx says `proxy_next_upstream` alone, which nginx's gRPC does not read: it has its own default.
+    pub const OF_GRPC: Self = Self { on: Conditions::DEFAULT, tries: 0, within: Duration::ZERO };
+
     /// With a number of tries that is one: at most `max`.
     #[must_use]
     pub fn bounded(self, endpoints: usize, max: u32) -> Self {

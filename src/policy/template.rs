@@ -36,6 +36,21 @@ impl Template {
 
     /// The same for a text that is filled in once these variables have their values.
     pub fn parse_for(text: &str, when: Since) -> Result<Self, String> {
+        Self::read(text, when, Err)
+    }
+
+    /// The same with nothing in place of variables that [`Template::parse`] refuses, and what is wrong with them.
+    pub fn parse_leniently(text: &str) -> (Self, Vec<String>) {
+        let mut problems = Vec::new();
+        let note = |problem| {
+            problems.push(problem);
+            Ok(())
+        };
+        let template = Self::read(text, Since::Request, note).unwrap_or_default();
+        (template, problems)
+    }
+
+    fn read(text: &str, when: Since, mut refused: impl FnMut(String) -> Result<(), String>) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some(at) = rest.find('$') {
@@ -45,7 +60,10 @@ impl Template {
             let (name, tail) = take_name(after);
             match name {
                 "" => push_literal(&mut parts, "$"),
-                name => parts.push(part(name, when)?),
+                name => match part(name, when) {
+                    Ok(part) => parts.push(part),
+                    Err(problem) => refused(problem)?,
+                },
             }
             rest = tail;
         }
@@ -126,5 +144,7 @@ mod tests {
         for (text, expected) in rows {
             assert_eq!(Template::parse(text).map(|t| t.parts).map_err(|_| ()), expected, "{text:?}");
         }
+        let (template, problems) = Template::parse_leniently("a$nope$host$status");
+        assert_eq!((template.parts, problems.len()), (vec![literal("a"), named(Named::Host)], 2));
     }
 }

@@ -14,7 +14,7 @@ use super::body::{Progress, RequestBody, Waiting};
 use super::choose::choose;
 use super::exchange::{Exchange, Tried, head_bytes, request_head_bytes};
 use super::forward::Plan;
-use super::timer::Deadline;
+use super::timer::{Deadline, TICK};
 use super::upstream::Failure;
 use super::upstream::connect::{self, Transport};
 use super::upstream::pool::{Lease, Sent};
@@ -179,10 +179,17 @@ impl Wait<'_> {
         }
     }
 
+    /// How often to look. A body that gets along changes which limit holds, and wakes nobody here.
+    fn shortest(&self) -> Duration {
+        let Timeouts { send, read, .. } = self.timeouts;
+        send.min(read).min(self.client).max(TICK)
+    }
+
     /// `None` when nothing moved for the limit.
     async fn on<F: Future>(&self, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
-        let deadline = Deadline::after(&self.worker.timers, self.limit());
+        let looks = self.shortest();
+        let deadline = Deadline::after(&self.worker.timers, self.limit().min(looks));
         let began = self.worker.timers.now();
         poll_fn(|cx| {
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
@@ -194,7 +201,7 @@ impl Wait<'_> {
                 if left.is_zero() {
                     return Poll::Ready(None);
                 }
-                deadline.reset(left);
+                deadline.reset(left.min(looks));
             }
             Poll::Pending
         })

@@ -290,18 +290,16 @@ fn prepare(
     if let Some(stand_in) = plan.stand_in {
         stand_in.tell(exchange, plan.route, &mut parts.headers);
     }
-    match policy.connection {
-        Some(ConnectionHeader::Close) => {
-            parts.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        Some(ConnectionHeader::KeepAlive) => {
-            parts.headers.insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));
-        }
-        None => {
-            if let Some(upgrade) = &plan.upgrade {
-                upgrade.announce(parts);
-            }
-        }
+    if let Some(upgrade) = &plan.upgrade {
+        upgrade.announce(parts);
+    }
+    // The annotation is about `Connection` alone: it ends upgrades, as in nginx.
+    if let Some(connection) = policy.connection {
+        let word = match connection {
+            ConnectionHeader::Close => "close",
+            ConnectionHeader::KeepAlive => "keep-alive",
+        };
+        parts.headers.insert(header::CONNECTION, HeaderValue::from_static(word));
     }
     request_headers::set(filled, &mut parts.headers, &mut host);
     let target: PathAndQuery = match &plan.target {

@@ -157,6 +157,8 @@ fn copy(
     let body = RequestBody::copy(ready, tapped, length, progress);
     let method: &Method = &parts.method;
     let mut request = question::request(method, target, body);
+    // As nginx's subrequests; HTTP/1.0 has no chunks.
+    *request.version_mut() = if length.is_some() { Version::HTTP_10 } else { Version::HTTP_11 };
     *request.headers_mut() = headers;
     Some(request)
 }

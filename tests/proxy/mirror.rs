@@ -41,6 +41,15 @@ fn a_copy_is_the_request_as_the_client_sent_it() {
 }
 
 #[test]
+fn a_literal_path_gets_the_requests_query() {
+    let (_upstream, copies, manifests, proxy) = world(&[]);
+    let url = format!("http://{}/fixed", copies.addr());
+    manifests.ingress(&Ingress::new("fixed").rule("b.test", "/", "one").nginx("mirror-target", &url));
+    proxy.wait_until("b.test", "/p?x=1", |r| r.status == 200);
+    assert_eq!(copies.wait_for(1).remove(0).uri, "/fixed?x=1");
+}
+
+#[test]
 fn bodies_are_copied_while_they_stream() {
     let body: Vec<u8> = (0..3_000_000_u32).map(|n| (n / 7) as u8).collect();
     for annotations in

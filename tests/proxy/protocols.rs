@@ -92,6 +92,18 @@ fn websockets_survive_table_swaps() {
 }
 
 #[test]
+fn a_literal_connection_header_leaves_the_upgrade_header() {
+    let upstream = Upstream::start("one");
+    let manifests = Manifests::new();
+    let ingress = Ingress::new("web").rule("a.test", "/", "one").nginx("connection-proxy-header", "close");
+    manifests.upstream(&upstream).ingress(&ingress);
+    let proxy = Proxy::start(&manifests, &[]);
+    let response = proxy.get_with("a.test", "/", &["Connection: upgrade", "Upgrade: foo"]);
+    let seen = response.seen();
+    assert_eq!((response.status, seen.header("connection"), seen.header("upgrade")), (200, Some("close"), Some("foo")));
+}
+
+#[test]
 fn an_idle_websocket_ends_after_the_read_timeout() {
     let (_upstream, _manifests, proxy) = one(&[("proxy-read-timeout", "1")]);
     let mut socket = Raw::connect(proxy.http());

@@ -87,6 +87,11 @@ fn timeouts_are_504() {
     let response = proxy.get_with("a.test", "/", &["x-test-delay-ms: 5000"]);
     assert_eq!(response.status, 504);
     assert!(response.text().contains("<h1>504 Gateway Time-out</h1>"));
+    // The upstream has the whole body: it is waited for as long as for any other answer, whatever sending may take.
+    let began = std::time::Instant::now();
+    let slow = "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\nx-test-delay-ms: 8000\r\n\r\nhi";
+    assert_eq!(Raw::connect(proxy.http()).request(slow).status, 504);
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
     // A body that stops half-way ends the connection, visibly.
     let fields = ["x-test-body-bytes: 10", "x-test-body-delay-ms: 5000"];
     let mut client = Raw::connect(proxy.http());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Input, Owned};
 use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::annotations::Annotations;
-use crate::compile::annotations::values_balance::{HashText, LoadBalance};
+use crate::compile::annotations::values_balance::LoadBalance;
 use crate::compile::report::Report;
 use crate::compile::settings::Settings;
 use crate::policy::affinity::{Affinity, Mode, SessionCookie, opaque};
@@ -65,7 +65,11 @@ fn scheme(a: &Annotations, settings: &Settings) -> Scheme {
         let size = a.upstream_hash_by_subset_size.unwrap_or(default.subset_size);
         if size == 0 { 3 } else { size.min(HashBy::LARGEST_SUBSET) }
     };
-    if let Some((key, text)) = hash_key(a.upstream_hash_by.as_ref().or(default.hash_by.as_ref())) {
+    let text = a.upstream_hash_by.as_ref().or(default.hash_by.as_ref());
+    if let Some(text) = text.map(|text| text.0.as_str()).filter(|text| !text.is_empty()) {
+        // A variable that there is not is empty in ingress-nginx's Lua, too.
+        let (key, _) = Template::parse_leniently(text);
+        let text = text.into();
         let in_subset = a.upstream_hash_by_subset.unwrap_or(default.subset);
         return Scheme::Hash(HashBy { key, text, subset: in_subset.then(subset) });
     }
@@ -78,11 +82,6 @@ fn scheme(a: &Annotations, settings: &Settings) -> Scheme {
         Some(LoadBalance::Chash) => constant(None),
         Some(LoadBalance::ChashSubset) => constant(Some(subset())),
     }
-}
-
-fn hash_key(text: Option<&HashText>) -> Option<(Template, Arc<str>)> {
-    let text = text.map(|text| text.0.as_str()).filter(|text| !text.is_empty())?;
-    Some((Template::parse(text).ok()?, text.into()))
 }
 
 fn session_cookie(a: &Annotations) -> SessionCookie {
@@ -106,8 +105,9 @@ pub fn tell(input: Input<'_>, item: &Owned, report: &mut Report) {
     let mut warn = |key: &str, reason, message: String| {
         report.ingress(Severity::Warning, reason, &item.ingress, Some(key.to_owned()), message);
     };
-    if let Some(error) = a.upstream_hash_by.as_ref().and_then(|text| Template::parse(&text.0).err()) {
-        let message = format!("{error}; its default applies");
+    let unknown = a.upstream_hash_by.as_ref().map(|text| Template::parse_leniently(&text.0).1);
+    for error in unknown.into_iter().flatten() {
+        let message = format!("{error}: it is empty for all requests");
         warn("upstream-hash-by", Reason::AnnotationParsingFailed, message);
     }
     let hashes = matches!(a.load_balance, Some(LoadBalance::Chash | LoadBalance::ChashSubset));

@@ -76,6 +76,9 @@ impl Merge<'_, '_> {
             let Some(host) = rule_host(rule, number, one.item, self.report) else { continue };
             let mut server = servers.get_mut(&host);
             if let Some(server) = &mut server {
+                if server.canaries.last() != Some(&one.index) {
+                    server.canaries.push(one.index);
+                }
                 server.denied = server.denied.take().or_else(|| one.item.denies_hosts.clone());
             }
             for (position, path) in rule.http.iter().flat_map(|http| http.paths.iter()).enumerate() {

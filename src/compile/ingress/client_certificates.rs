@@ -39,7 +39,10 @@ impl<'a> ClientCertificates<'a> {
 
     pub fn of_host(&mut self, server: &Server<'_>, report: &mut Report) -> HostAuth {
         let mut host = HostAuth::default();
-        for index in &server.owners {
+        // A canary asks for its host, too, as in ingress-nginx: of its annotations these are no location's.
+        let mut asking: Vec<usize> = server.owners.iter().chain(&server.canaries).copied().collect();
+        asking.sort_unstable();
+        for index in &asking {
             let Some(owner) = self.owned.get(*index) else { continue };
             let Some(secret) = &owner.annotations().auth_tls_secret else { continue };
             if !self.known.contains_key(index) {
@@ -75,14 +78,6 @@ impl<'a> ClientCertificates<'a> {
             error_page: a.auth_tls_error_page.clone(),
             pass: a.auth_tls_pass_certificate_to_upstream.unwrap_or(false),
         })
-    }
-}
-
-/// A canary has no host: what it asks of clients is nobody's (contract §16), which must not pass in silence.
-pub fn tell_canaries(owned: &[Owned], report: &mut Report) {
-    for canary in owned.iter().filter(|item| item.is_canary() && item.annotations().auth_tls_secret.is_some()) {
-        let message = "it has no effect on a canary: the other Ingresses of its hosts decide";
-        report.ingress(Severity::Warning, Reason::UnusedCanary, &canary.ingress, Some(KEY.to_owned()), message);
     }
 }
 

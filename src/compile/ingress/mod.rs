@@ -89,7 +89,6 @@ pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output
     let passthrough = passthrough::select(input, &owned, &mut servers, report);
     let questions = questions::collect(input, &owned, &mut upstreams, report);
     let mut certificates = tls::select(input, &owned, &servers, memo, report);
-    client_certificates::tell_canaries(&owned, report);
     let mut client_certificates = client_certificates::ClientCertificates::new(input, &owned, memo);
     let mut texts = Interner::default();
     let mut routes = locations::Routes::new(input, &owned, questions, &mut texts, report);

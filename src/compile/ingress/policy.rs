@@ -74,7 +74,7 @@ pub fn resolve(
                 RawConnection::KeepAlive => ConnectionHeader::KeepAlive,
             }),
             timeouts: timeouts(a, settings),
-            retry: retry(a, settings),
+            retry: if protocol.is_http2() { RetryPolicy::OF_GRPC } else { retry(a, settings) },
             request_buffering: a.proxy_request_buffering.map_or(settings.request_buffering, |b| b.is_on()),
             response_head_limit: a.proxy_buffer_size.map_or(settings.response_head_limit, |size| size.clamped()),
             fastcgi,

@@ -47,6 +47,8 @@ pub struct Server<'a> {
     index: HashMap<(&'a str, bool), usize>,
     /// The Ingresses that have a rule for this host, in order.
     pub owners: Vec<usize>,
+    /// The canary Ingresses that have a rule for this host, in order. They own no location of it.
+    pub canaries: Vec<usize>,
     /// Why all its locations answer 503.
     pub denied: Option<Arc<str>>,
     /// The host's and the ConfigMap's snippets of servers, if there are any.
@@ -56,7 +58,7 @@ pub struct Server<'a> {
 impl<'a> Server<'a> {
     fn new(root: Location<'a>) -> Self {
         let index = HashMap::from_iter([((root.path, root.exact), 0)]);
-        Self { locations: vec![root], index, owners: Vec::new(), denied: None, snippet: None }
+        Self { locations: vec![root], index, owners: Vec::new(), canaries: Vec::new(), denied: None, snippet: None }
     }
 }
 

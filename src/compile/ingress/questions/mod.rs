@@ -155,7 +155,10 @@ impl Collecting<'_, '_, '_> {
         let owner = Owner::Url(Arc::clone(&item.ingress), "mirror-target", "no copies are sent");
         let mut built = || {
             let url = Url::parse(text)?;
-            let target = Some(&url.target).filter(|t| !t.is_empty()).map(|t| Template::parse(t)).transpose()?;
+            // nginx's proxy_pass: a literal path gets the request's query, one with variables is all there is.
+            let query = if url.target.contains('$') { "" } else { "$is_args$args" };
+            let target = Some(&url.target).filter(|t| !t.is_empty());
+            let target = target.map(|t| Template::parse(&format!("{t}{query}"))).transpose()?;
             let host = a.mirror_host.as_ref().map_or(url.host.as_str(), |h| h.as_str());
             let host = Template::parse(host).map_err(|error| format!("mirror-host: {error}"))?;
             let destination = self.destination(&url, Some(owner.clone()))?;
