@@ -136,6 +136,14 @@ pub fn found(exchange: &mut Exchange, policy: &RoutePolicy, request: &Request) {
     enter(exchange, policy.snippet.as_ref(), request.headers());
 }
 
+/// The location is left for one of the server's own: what http and the server do to answers is what holds.
+pub fn leave_location(exchange: &mut Exchange, server: Option<&VirtualHost>) {
+    if let Some(run) = &mut exchange.snippet {
+        run.snippet = server.and_then(|server| server.snippet.as_ref()).map(|s| Arc::clone(&s.own)).unwrap_or_default();
+        run.state.block = None;
+    }
+}
+
 /// REWRITE: the location's directives, then the edits of the request. `Ok(true)` as in [`location`].
 pub fn rewrite(exchange: &mut Exchange, policy: &RoutePolicy, request: &mut Request) -> Result<bool, Box<Answer>> {
     let Some(snippet) = &policy.snippet else { return Ok(false) };
