@@ -16,6 +16,7 @@ use super::exchange::Exchange;
 use super::forward::{self, Plan};
 use super::phases::Stopped;
 use super::respond::{self, Answer};
+use super::snippets;
 use super::upstream::pool::Lease;
 use super::worker::LocalLive;
 use crate::policy::RoutePolicy;
@@ -126,6 +127,9 @@ pub async fn replace(exchange: &mut Exchange, live: &Rc<LocalLive>, answer: Answ
         return answer;
     }
     let own = if pages.own { stand_in(live, route) } else { None };
+    // nginx goes to a location of the server's own for it: what the first one does to answers is over.
+    exchange.is_by_server = true;
+    snippets::leave_location(exchange, live.table().virtual_host(&exchange.host));
     let global = || live.table().default_backend.filter(|index| has_endpoints(live, *index));
     let mut page = match own.or_else(global) {
         Some(upstream) => ask(exchange, live, (route, upstream), code, *headers).await,

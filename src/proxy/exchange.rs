@@ -101,7 +101,8 @@ pub struct Exchange {
     pub is_health: bool,
     /// What its host makes of the client's certificate, where it asks for one.
     pub certificate: Option<Checked>,
-    /// Answered by the server before any location: nginx sends no HSTS then (contract §6 steps 1 to 3).
+    /// Answered by the server before any location, or by an error backend after one: nginx sends no HSTS then (contract
+    /// §6 steps 1 to 3), and nothing that the location would have put into its answers.
     pub is_by_server: bool,
     /// Where there are snippets.
     pub snippet: Option<Box<Run>>,

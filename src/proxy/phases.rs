@@ -18,6 +18,7 @@ use super::facts::{Captured, Facts};
 use super::fastcgi::Params;
 use super::head::{RequestedHost, check_framing, check_method, requested_host, sent_target};
 use super::respond::{self, Answer};
+use super::snippets::After;
 use super::timer::within;
 use super::worker::{LocalLive, Worker};
 use super::{access, choose, client_certificate, forward, identity, outgoing, redirects, snippets, upgrade};
@@ -249,19 +250,19 @@ async fn located(
             return Err(Stopped::with(redirects::preflight(), request));
         }
     }
-    match snippets::rewrite(exchange, policy, &mut request) {
-        Ok(false) => {}
-        Ok(true) => return again(exchange, live, asks, request).await,
+    let has_rest = match snippets::rewrite(exchange, policy, &mut request) {
+        Ok(After::Again) => return again(exchange, live, asks, request).await,
+        Ok(after) => after == After::Rest,
         Err(answer) => return Err(Stopped::with(*answer, request)),
-    }
-    if let Some(redirect) = &policy.redirect {
+    };
+    if let Some(redirect) = policy.redirect.as_ref().filter(|_| has_rest) {
         let facts = Facts { exchange, headers: request.headers() };
         return Err(Stopped::with(redirects::of_location(&facts, policy, redirect), request));
     }
     let normal = if policy.snippet.is_some() { exchange.path.clone() } else { normal };
     let mut target = snippets::target(exchange);
     let mut prefix = None;
-    if let Some(rewrite) = &policy.rewrite {
+    if let Some(rewrite) = policy.rewrite.as_ref().filter(|_| has_rest) {
         let facts = Facts { exchange, headers: request.headers() };
         let (rewritten, groups) = rewrite.apply(&normal, facts.exchange.query(), &facts);
         prefix = policy.forwarded_prefix.as_ref().map(|template| template.fill(&Captured { groups, facts }));

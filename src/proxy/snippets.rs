@@ -11,6 +11,7 @@ use super::body::ProxyBody;
 use super::exchange::Exchange;
 use super::facts::Facts;
 use super::phases::Request;
+use super::redirects;
 use super::respond::{self, Answer};
 use crate::base::path::escape_path;
 use crate::policy::RoutePolicy;
@@ -85,7 +86,7 @@ pub fn server(exchange: &mut Exchange, server: &VirtualHost, request: &Request) 
     let Some(snippet) = &server.snippet else { return Ok(()) };
     enter(exchange, Some(&snippet.own), request.headers());
     match steps(exchange, &snippet.steps) {
-        Flow::Next | Flow::Again => Ok(()),
+        Flow::Next | Flow::Break | Flow::Again => Ok(()),
         Flow::Return(returned) => Err(Box::new(answer_of(exchange, returned))),
     }
 }
@@ -105,8 +106,8 @@ pub fn location(
     match steps(exchange, &snippet.steps) {
         Flow::Again => Ok(true),
         Flow::Return(returned) => Err(Box::new(answer_of(exchange, returned))),
-        Flow::Next if !allows(exchange) => Err(Box::new(respond::page(StatusCode::FORBIDDEN))),
-        Flow::Next => Err(Box::new(respond::page(StatusCode::NOT_FOUND))),
+        Flow::Next | Flow::Break if !allows(exchange) => Err(Box::new(respond::page(StatusCode::FORBIDDEN))),
+        Flow::Next | Flow::Break => Err(Box::new(respond::page(StatusCode::NOT_FOUND))),
     }
 }
 
@@ -136,14 +137,34 @@ pub fn found(exchange: &mut Exchange, policy: &RoutePolicy, request: &Request) {
     enter(exchange, policy.snippet.as_ref(), request.headers());
 }
 
-/// REWRITE: the location's directives, then the edits of the request. `Ok(true)` as in [`location`].
-pub fn rewrite(exchange: &mut Exchange, policy: &RoutePolicy, request: &mut Request) -> Result<bool, Box<Answer>> {
-    let Some(snippet) = &policy.snippet else { return Ok(false) };
-    match steps(exchange, &snippet.steps) {
-        Flow::Again => return Ok(true),
-        Flow::Return(returned) => return Err(Box::new(answer_of(exchange, returned))),
-        Flow::Next => {}
+/// The location is left for one of the server's own: what http and the server do to answers is what holds.
+pub fn leave_location(exchange: &mut Exchange, server: Option<&VirtualHost>) {
+    if let Some(run) = &mut exchange.snippet {
+        run.snippet = server.and_then(|server| server.snippet.as_ref()).map(|s| Arc::clone(&s.own)).unwrap_or_default();
+        run.state.block = None;
     }
+}
+
+/// What comes after a location's directives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// Its own redirect and rewrite.
+    Rest,
+    /// Neither of them.
+    Upstream,
+    /// The location of another URI.
+    Again,
+}
+
+/// REWRITE: the location's directives, then the edits of the request.
+pub fn rewrite(exchange: &mut Exchange, policy: &RoutePolicy, request: &mut Request) -> Result<After, Box<Answer>> {
+    let Some(snippet) = &policy.snippet else { return Ok(After::Rest) };
+    let after = match steps(exchange, &snippet.steps) {
+        Flow::Again => return Ok(After::Again),
+        Flow::Return(returned) => return Err(Box::new(answer_of(exchange, returned))),
+        Flow::Next => After::Rest,
+        Flow::Break => After::Upstream,
+    };
     if let Some(mut run) = exchange.snippet.take() {
         let edits = run.edits();
         if !edits.input.is_empty() {
@@ -152,7 +173,7 @@ pub fn rewrite(exchange: &mut Exchange, policy: &RoutePolicy, request: &mut Requ
         }
         exchange.snippet = Some(run);
     }
-    Ok(false)
+    Ok(after)
 }
 
 /// ACCESS: `allow`, `deny`, `limit_except`.
@@ -255,11 +276,12 @@ fn answer_of(exchange: &Exchange, returned: Returned) -> Answer {
         }
         Returned::Redirect(code, location) => {
             let text = String::from_utf8_lossy(&location);
-            // nginx makes a path absolute, without the port.
-            let location = match text.starts_with('/') {
-                true => format!("{}://{}{text}", exchange.client.scheme(), exchange.host),
-                false => text.into_owned(),
+            let route = exchange.route.and_then(|index| exchange.live.table().route(index));
+            let origin = || match route {
+                Some(route) => redirects::origin(exchange, &route.policy),
+                None => redirects::origin(exchange, &RoutePolicy::default()),
             };
+            let location = if text.starts_with('/') { origin() + &text } else { text.into_owned() };
             respond::redirect(status(code), &location)
         }
     }

@@ -183,6 +183,36 @@ fn an_error_backend_that_fails_is_not_asked_again() {
     assert_eq!((response.status, response.header("content-type")), (502, Some("text/html")));
 }
 
+/// The error backend is asked from a location of the server's own, which has none of the first one's headers.
+#[test]
+fn what_a_location_puts_into_answers_is_not_in_error_pages() {
+    let location = [
+        ("enable-cors", "true"),
+        ("custom-headers", "default/custom"),
+        ("configuration-snippet", "add_header X-Location 1 always; more_set_headers 'X-More: 1';"),
+    ];
+    let settings = [
+        ("allow-snippet-annotations", "true"),
+        ("annotations-risk-level", "Critical"),
+        ("global-allowed-response-headers", "X-Custom"),
+        ("add-headers", "default/added"),
+        ("http-snippet", "more_set_headers 'X-Http: 1';"),
+    ];
+    let world = start(&[OWN, &location].concat(), &settings, &[]);
+    world.manifests.config_map("default", "custom", &[("X-Custom", "1")]);
+    world.manifests.config_map("default", "added", &[("X-Added", "1")]);
+    world.proxy.wait_until("a.test", "/app", |r| r.header("x-custom").is_some() && r.header("x-added").is_some());
+    for (status, backend, has_own) in [("500", "web", true), ("404", "errors", false)] {
+        let fields = ["x-test-only: web", &format!("x-test-status: {status}")];
+        let response = world.proxy.get_with("a.test", "/app", &fields);
+        assert_eq!(response.header("x-backend"), Some(backend));
+        for name in ["access-control-allow-origin", "x-custom", "x-location", "x-more"] {
+            assert_eq!(response.header(name).is_some(), has_own, "{status}: {name}");
+        }
+        assert!(response.header("x-added").is_some() && response.header("x-http").is_some(), "{status}");
+    }
+}
+
 #[test]
 fn unmatched_requests_have_the_global_codes() {
     let world = start(&[], GLOBAL, DEFAULT);

@@ -144,6 +144,29 @@ fn what_upstreams_see() {
     }
 }
 
+/// A snippet, another setting of its location, the target, the status, and the upstream's target or the `Location`.
+#[test]
+fn what_comes_after_a_snippet() {
+    let moved = "rewrite ^/a(.*)$ /b$1 break;";
+    let rows: [(&str, (&str, &str), &str, u16, &str); 8] = [
+        (moved, ("rewrite-target", "/z"), "/a1", 200, "/b1"),
+        (moved, ("rewrite-target", "/z"), "/c", 200, "/z"),
+        ("break;", ("rewrite-target", "/z"), "/c", 200, "/c"),
+        (moved, ("permanent-redirect", "https://b.test/x,y"), "/a1", 200, "/b1"),
+        (moved, ("permanent-redirect", "https://b.test/x,y"), "/c", 301, "https://b.test/x,y"),
+        ("return 302 /in;", ("relative-redirects", "false"), "/", 302, "http://a.test/in"),
+        ("return 302 /in;", ("relative-redirects", "true"), "/", 302, "/in"),
+        ("rewrite ^/a /in redirect;", ("relative-redirects", "true"), "/a", 302, "/in"),
+    ];
+    for (snippet, setting, target, status, expected) in rows {
+        let (upstream, _manifests, proxy) = start(&[], &[("configuration-snippet", snippet), setting]);
+        let response = proxy.get("a.test", target);
+        assert_eq!(response.status, status, "{snippet} {setting:?} {target}");
+        let found = response.header("location").map_or_else(|| upstream.last().uri, str::to_owned);
+        assert_eq!(found, expected, "{snippet} {setting:?} {target}");
+    }
+}
+
 #[test]
 fn snippets_of_the_config_map() {
     let settings = [

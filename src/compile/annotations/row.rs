@@ -219,6 +219,15 @@ fn read_row<S: Settings>(settings: &mut S, row: &Row, text: &str, reading: Readi
                 }
             })
         }
+        // What ingress-nginx does not admit is not admitted, acted on or not.
+        Support::Ignored(_)
+            if row.on_invalid == OnInvalid::Reject
+                && reading.validate
+                && row.values == <bool as FromAnnotation>::SHAPE
+                && bool::from_annotation(text).is_err() =>
+        {
+            Some((Effect::Reject, format!("{text:.100?} is not {}; the object is not accepted", row.values)))
+        }
         // A setting that is not acted on and is empty or spells out what happens anyway is nothing to talk about.
         Support::Ignored(_) | Support::Refused(_)
             if text.trim().is_empty() || text.trim().eq_ignore_ascii_case(row.default) =>

@@ -7,8 +7,8 @@ use super::row::Support::{self, Full, Ignored, Partial};
 use super::row::settings;
 use super::value::{
     AppRoot, BackendProtocol, BoolElseFalse, BufferSize, ConnectionHeader, CookieName, ForwardedPrefix, HeaderPattern,
-    HeaderText, HeaderToken, HttpVersion, NextUpstream, OnOff, RewriteTarget, Seconds, ServerAliases, ServerName, Size,
-    TlsVersions,
+    HeaderText, HeaderToken, HttpVersion, Limit, NextUpstream, OnOff, RewriteTarget, Seconds, ServerAliases,
+    ServerName, Size, TlsVersions,
 };
 use super::values_access::{AuthType, NetworkList, SecretName, SecretType};
 use super::values_balance::{
@@ -233,11 +233,11 @@ settings! {
     }
     "Limits" {
         /// Concurrent requests of one client.
-        access "limit-connections" { limit_connections: u32 } [Location Low Reject] = "0" Full;
+        access "limit-connections" { limit_connections: Limit } [Location Low Reject] = "0" Full;
         /// Requests of one client per second.
-        access "limit-rps" { limit_rps: u32 } [Location Low Reject] = "0" Full;
+        access "limit-rps" { limit_rps: Limit } [Location Low Reject] = "0" Full;
         /// Requests of one client per minute.
-        access "limit-rpm" { limit_rpm: u32 } [Location Low Reject] = "0" Full;
+        access "limit-rpm" { limit_rpm: Limit } [Location Low Reject] = "0" Full;
         /// Burst of limit-rps and limit-rpm, in multiples of the limit.
         "limit-burst-multiplier" { limit_burst_multiplier: u32 } [Location Low Default] = "5" Full;
         /// Clients that are not limited.

@@ -96,6 +96,8 @@ fn problems() {
         ("canary-by-cookie", "a;b", Some(Fallback), None),
         ("http2-push-preload", "true", Some(Ignored), Some(Ignored)),
         ("http2-push-preload", "False", None, None),
+        ("http2-push-preload", "on", Some(Reject), Some(Ignored)),
+        ("limit-rps", "-1", None, None),
         ("enable-cors", "yes", Some(Fallback), Some(Fallback)),
         ("cors-allow-origin", "a.test/", Some(Fallback), None),
         ("cors-max-age", "10s", Some(Fallback), Some(Fallback)),

@@ -86,6 +86,18 @@ impl FromAnnotation for u32 {
     }
 }
 
+/// A number of requests or connections; what is below 0 is no limit, as 0 is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit(pub u32);
+
+impl FromAnnotation for Limit {
+    const SHAPE: &'static str = u64::SHAPE;
+
+    fn from_annotation(text: &str) -> Result<Self, String> {
+        or_shape(parse::int(text).map(|n| Self(n.max(0).try_into().unwrap_or(u32::MAX))), text)
+    }
+}
+
 /// Whole seconds, written without a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seconds(pub u32);

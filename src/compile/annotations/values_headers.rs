@@ -1,12 +1,12 @@
 //! The raw settings of redirects, CORS, headers of answers and compression.
 
-use super::text::{is_basic, texts, trim_lines};
+use super::text::{is_basic, is_url, texts, trim_lines};
 use super::value::{FromAnnotation, or_shape};
 use crate::base::parse;
 
 texts! {
     /// Where a location redirects to, word for word.
-    RedirectUrl("a URL or path of letters, digits and -._~/:?&=", |text| text.chars().all(is_url));
+    RedirectUrl("a URL or path of letters, digits and -._~/:,?&=", |text| text.chars().all(is_url));
     /// `Access-Control-Allow-Methods`.
     CorsMethods(
         "a comma list of methods",
@@ -31,13 +31,9 @@ texts! {
         text == "off" || (words == 2 && text.trim() == text && text.chars().all(|c| c.is_ascii_whitespace() || is_basic(c)))
     });
     /// `off`, or what to replace in the `Path` of cookies, and by what.
-    CookiePath("off, or two paths of letters, digits and -._~/:?&=", |text| text.chars().all(is_url_or_blank));
+    CookiePath("off, or two paths of letters, digits and -._~/:,?&=", |text| text.chars().all(is_url_or_blank));
     /// One side of `proxy_redirect`.
-    ProxyRedirect("off, default, or a URL of letters, digits and -._~/:?&=", |text| text.chars().all(is_url_or_blank));
-}
-
-fn is_url(c: char) -> bool {
-    is_basic(c) || "?&=".contains(c)
+    ProxyRedirect("off, default, or a URL of letters, digits and -._~/:,?&=", |text| text.chars().all(is_url_or_blank));
 }
 
 fn is_url_or_blank(c: char) -> bool {
@@ -178,6 +174,15 @@ mod tests {
             assert_eq!(CorsOrigins::from_annotation(text).ok().map(|o| o.0), expected, "{text:?}");
         }
         assert_eq!(CorsOrigins::unchecked("https://a.test, *").unwrap().0, ["*"]);
+    }
+
+    #[test]
+    fn urls() {
+        for (text, expected) in [("https://a.test/x,y?a=b&c=d", true), ("/x", true), ("/x y", false), ("/$host", false)]
+        {
+            assert_eq!(RedirectUrl::from_annotation(text).is_ok(), expected, "{text:?}");
+        }
+        assert!(CookiePath::from_annotation("/a,b /c").is_ok() && ProxyRedirect::from_annotation("/a,b").is_ok());
     }
 
     #[test]

@@ -20,17 +20,14 @@ pub struct Unusable {
 }
 
 /// Directives that keep somebody out: without them everybody would be let in.
-const GUARDS: [&str; 9] = [
-    "deny",
-    "allow",
-    "satisfy",
-    "limit_except",
-    "auth_basic",
-    "auth_request",
-    "return",
-    "internal",
-    "ssl_verify_client",
-];
+const GUARDS: [&str; 7] = ["deny", "allow", "satisfy", "limit_except", "return", "internal", "ssl_verify_client"];
+
+/// How the names of others begin: modules that ask for passwords or tokens, and programs that end requests.
+const GUARD_FAMILIES: [&str; 3] = ["auth_", "access_by_lua", "rewrite_by_lua"];
+
+fn is_guard(word: &str) -> bool {
+    GUARDS.contains(&word) || GUARD_FAMILIES.iter().any(|family| word.starts_with(family))
+}
 
 /// Reads all three; `None` when there are none.
 pub fn resolve(raw: &ConfigMapSettings) -> (Option<Box<Snippets>>, Vec<Unusable>) {
@@ -41,7 +38,7 @@ pub fn resolve(raw: &ConfigMapSettings) -> (Option<Box<Snippets>>, Vec<Unusable>
             Ok(level) => return Some(level),
             Err(error) => error,
         };
-        let denies = text.split(|c: char| c != '_' && !c.is_ascii_alphanumeric()).any(|word| GUARDS.contains(&word));
+        let denies = text.split(|c: char| c != '_' && !c.is_ascii_alphanumeric()).any(is_guard);
         let so = if denies { "it may keep somebody out, so every path answers 503" } else { "it is left out" };
         unusable.push(Unusable { key, message: format!("{error}; {so}"), denies });
         None
@@ -57,4 +54,26 @@ pub fn resolve(raw: &ConfigMapSettings) -> (Option<Box<Snippets>>, Vec<Unusable>
         })
     });
     (snippets, unusable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_keep_somebody_out() {
+        let raw =
+            |text: &str| ConfigMapSettings { server_snippet: Some(text.to_owned()), ..ConfigMapSettings::default() };
+        let rows = [
+            ("auth_digest x;", true),
+            ("location /a { auth_jwt on; }", true),
+            ("access_by_lua_block { ngx.exit(403) }", true),
+            ("rewrite_by_lua_file /x.lua;", true),
+            ("log_by_lua_block { x }", false),
+            ("sub_filter author writer;", false),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(resolve(&raw(text)).1.iter().map(|one| one.denies).collect::<Vec<_>>(), [expected], "{text}");
+        }
+    }
 }

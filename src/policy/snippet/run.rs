@@ -10,6 +10,8 @@ use crate::policy::template::Values;
 pub enum Flow {
     /// It goes on where it is, with the URI as it is by now.
     Next,
+    /// It goes on where it is, past all directives that would follow: the location's own redirect and rewrite, too.
+    Break,
     /// The location of the new URI is looked for.
     Again,
     Return(Returned),
@@ -60,7 +62,7 @@ fn list<V: Values>(steps: &[Step], values: &V, state: &mut State, place: &mut Pl
                     return flow;
                 }
             }
-            Step::Break => return Some(Flow::Next),
+            Step::Break => return Some(Flow::Break),
         }
     }
     None
@@ -124,7 +126,7 @@ fn rewritten<V: Values>(
     }
     *place = Place { path, query };
     match rewrite.then {
-        Then::Break => Some(Flow::Next),
+        Then::Break => Some(Flow::Break),
         Then::Last => Some(Flow::Again),
         Then::Continue | Then::Redirect(_) => {
             *moved = true;
