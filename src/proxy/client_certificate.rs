@@ -120,11 +120,16 @@ pub fn shown(exchange: &Exchange) -> Option<&Shown> {
     exchange.client.session.as_ref()?.shown()
 }
 
-/// Tells an upstream; what the client says of itself never passes (contract §10).
-pub fn tell(exchange: &Exchange, headers: &mut HeaderMap) {
+/// What the client says of itself never passes (contract §10).
+pub fn forget(headers: &mut HeaderMap) {
     for name in [&VERIFY, &SUBJECT, &ISSUER, &CERTIFICATE] {
         headers.remove(name);
     }
+}
+
+/// Tells an upstream, or an authentication service, in place of what the client says.
+pub fn tell(exchange: &Exchange, headers: &mut HeaderMap) {
+    forget(headers);
     let Some(checked) = exchange.certificate else { return };
     let mut put = |name, text: &str| {
         if let Ok(value) = HeaderValue::from_str(text) {

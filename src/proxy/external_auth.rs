@@ -8,6 +8,7 @@ use http::{Method, StatusCode, Version};
 
 use super::access::Verdict;
 use super::body::{Progress, RequestBody};
+use super::client_certificate;
 use super::exchange::Exchange;
 use super::facts::Facts;
 use super::question::answers::Said;
@@ -145,8 +146,9 @@ fn question_headers(exchange: &Exchange, auth: &ExternalAuth, facts: &Facts<'_>)
     headers.insert(X_ORIGINAL_METHOD, HeaderValue::from_str(exchange.method.as_str()).ok()?);
     headers.insert(X_SENT_FROM, HeaderValue::from_static("nginx-ingress-controller"));
     headers.insert(X_REAL_IP, exchange.remote_value().clone());
-    headers.insert(X_FORWARDED_FOR, exchange.remote_value().clone());
-    headers.insert(X_REQUEST_ID, exchange.request_id.clone());
+    headers.insert(X_FORWARDED_FOR, exchange.forwarded_for().clone());
+    headers::put(&mut headers, X_REQUEST_ID, exchange.request_id.clone());
+    client_certificate::tell(exchange, &mut headers);
     let redirect = match &auth.request_redirect {
         Some(template) => HeaderValue::from_bytes(&template.fill(facts)).ok()?,
         None => target,
@@ -154,11 +156,7 @@ fn question_headers(exchange: &Exchange, auth: &ExternalAuth, facts: &Facts<'_>)
     headers.insert(X_AUTH_REQUEST_REDIRECT, redirect);
     for (name, template) in &auth.set_headers {
         let value = HeaderValue::from_bytes(&template.fill(facts)).ok()?;
-        // nginx leaves a header without a value out.
-        match value.is_empty() {
-            true => headers.remove(name),
-            false => headers.insert(name.clone(), value),
-        };
+        headers::put(&mut headers, name.clone(), value);
     }
     Some(headers)
 }

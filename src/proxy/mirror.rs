@@ -12,6 +12,7 @@ use http::{Method, Version};
 use tokio::task::spawn_local;
 
 use super::body::{Progress, RequestBody};
+use super::client_certificate;
 use super::exchange::Exchange;
 use super::facts::Facts;
 use super::question::{self, Question};
@@ -142,6 +143,7 @@ fn copy(
     }
     let rules = NameRules { drop_invalid: global.drop_invalid_headers, underscores: global.underscores_in_headers };
     headers::strip(&mut headers, rules);
+    client_certificate::forget(&mut headers);
     headers.insert(header::HOST, host);
     let (ready, length) = match mirror.with_body {
         true => (original.ready.clone(), original.length),

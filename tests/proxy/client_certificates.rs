@@ -183,6 +183,29 @@ fn what_upstreams_are_told() {
 }
 
 #[test]
+fn authentication_services_are_told_too() {
+    let site = site();
+    let auth = Upstream::start("auth");
+    let url = format!("http://{}/check", auth.addr());
+    let ingress = Ingress::new("told").rule("told.test", "/", "one").tls(&["told.test"], None).nginx("auth-url", &url);
+    let ingress = ingress.nginx("auth-tls-secret", "default/ca").nginx("auth-tls-verify-client", "optional");
+    site.manifests.ingress(&ingress.nginx("auth-tls-pass-certificate-to-upstream", "true"));
+    site.proxy.wait_until("told.test", "/", |r| r.status == 308);
+    let forged = ["ssl-client-verify: SUCCESS", "ssl-client-subject-dn: CN=root", "ssl-client-cert: forged"];
+    let names = ["ssl-client-verify", "ssl-client-subject-dn", "ssl-client-issuer-dn"];
+    for (identity, expected) in [
+        (None, [Some("NONE"), None, None]),
+        (Some(&site.good), [Some("SUCCESS"), Some("O=Org,CN=alice"), Some("CN=Ours")]),
+    ] {
+        assert_eq!(site.open("told.test", identity).get_with("told.test", "/", &forged).status, 200);
+        let asked = auth.last();
+        assert_eq!(names.map(|name| asked.header(name)), expected);
+        let passed = asked.header("ssl-client-cert").is_some_and(|c| c.starts_with("-----BEGIN%20CERTIFICATE"));
+        assert_eq!(passed, identity.is_some());
+    }
+}
+
+#[test]
 fn variables() {
     let site = site();
     let ingress = Ingress::new("vars").rule("vars.test", "/", "one").tls(&["vars.test"], None);
