@@ -134,7 +134,7 @@ fn question_headers(exchange: &Exchange, auth: &ExternalAuth, facts: &Facts<'_>)
     let rules = NameRules { drop_invalid: global.drop_invalid_headers, underscores: global.underscores_in_headers };
     headers::strip(&mut headers, rules);
     headers.remove(X_FORWARDED_PROTO);
-    let target = HeaderValue::from_str(exchange.target()).ok()?;
+    let target = HeaderValue::from_bytes(exchange.target().as_bytes()).ok()?;
     if auth.method.is_some() {
         headers.insert(X_ORIGINAL_URI, target.clone());
         headers.insert(X_SCHEME, headers::scheme_value(exchange.scheme()));
