@@ -119,6 +119,7 @@ impl Activity {
         self.reading.set(false);
         self.in_flight.set(self.in_flight.get() + 1);
         self.go(ConnectionState::Writing);
+        self.signs.answer_begins();
         self.worker.counters.request();
         self.served.replace(self.served.get() + 1)
     }
@@ -128,6 +129,7 @@ impl Activity {
         if self.in_flight.get() == 0 {
             self.signs.arrived.store(false, Ordering::Relaxed);
             self.since.set(self.worker.timers.now());
+            self.signs.answer_ends();
             self.go(ConnectionState::Waiting);
         }
     }
