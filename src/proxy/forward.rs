@@ -245,8 +245,13 @@ fn prepare(
         headers::join_cookies(&mut parts.headers);
     }
     // Templates speak of the request as the client sent it.
-    let filled = request_headers::fill(&global.headers, exchange, &parts.headers);
+    let filled = match is_page {
+        true => Vec::new(),
+        false => request_headers::fill(&global.headers, exchange, &parts.headers),
+    };
     let host = match &policy.vhost {
+    // What is set at a location is not set at an error page.
+    let is_page = matches!(plan.stand_in, Some(StandIn::ErrorPage(_)));
         Some(template) => {
             Some(HeaderValue::from_bytes(&template.fill(&Facts { exchange, headers: &parts.headers })).ok()?)
         }
@@ -268,8 +273,12 @@ fn prepare(
     let rules = NameRules { drop_invalid: global.drop_invalid_headers, underscores: global.underscores_in_headers };
     headers::to_upstream(&mut parts.headers, client, rules, &global.trust);
     client_certificate::tell(exchange, &mut parts.headers);
-    if let Some(granted) = &exchange.granted {
-        granted.apply(&mut parts.headers);
+    match (&exchange.granted, &plan.route.policy.external_auth) {
+        (Some(granted), _) if is_page => granted.forget(&mut parts.headers),
+        (Some(granted), _) => granted.apply(&mut parts.headers),
+        // Another rule let the request in (`satisfy: any`): these headers are the service's all the same.
+        (None, Some(auth)) => auth.response_headers.iter().for_each(|name| drop(parts.headers.remove(name))),
+        (None, None) => {}
     }
     match held.length {
         Some(length) if length > 0 || declared => {
@@ -307,7 +316,9 @@ fn prepare(
         None => parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")),
     };
     set_target(parts, policy, host, target)?;
-    snippets::upstream(exchange, &mut parts.headers);
+    if !is_page {
+        snippets::upstream(exchange, &mut parts.headers);
+    }
     Some(())
 }
 
