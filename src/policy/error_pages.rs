@@ -60,7 +60,7 @@ pub struct Told<'a> {
 impl Told<'_> {
     /// Puts it in, whatever the client sent under these names. Empty values are left out, as nginx does.
     pub fn write(&self, headers: &mut HeaderMap) {
-        let text = |text: &str| HeaderValue::from_str(text).ok();
+        let text = |text: &str| HeaderValue::from_bytes(text.as_bytes()).ok();
         let values = [
             (X_CODE, text(self.code.as_str())),
             (X_FORMAT, self.accept.cloned()),

@@ -102,6 +102,11 @@ impl Granted {
         self.cookie.as_ref().filter(|_| self.always_set_cookie || STATUSES.contains(&status.as_u16()))
     }
 
+    /// Takes it from a request for somebody else, who must not take the client's word for it either.
+    pub fn forget(&self, headers: &mut HeaderMap) {
+        self.headers.iter().for_each(|(name, _)| drop(headers.remove(name)));
+    }
+
     /// Gives a request what it takes to the upstream.
     pub fn apply(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.headers {

@@ -105,7 +105,7 @@ pub fn strip(headers: &mut HeaderMap, rules: NameRules) {
 }
 
 /// An empty value is none (nginx's `proxy_set_header`).
-fn put(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+pub fn put(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
     if value.is_empty() {
         headers.remove(name);
     } else {

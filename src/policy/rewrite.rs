@@ -11,8 +11,11 @@ use regex_automata::util::syntax;
 use super::template::{Part, Template, Values};
 use crate::base::path::{escape_argument, escape_path, escape_unsafe};
 
-/// The largest compiled form of one pattern, in bytes: a bound on what one Ingress path can cost.
+/// The largest compiled form of several patterns together, in bytes.
 const REGEX_SIZE_LIMIT: usize = 1 << 20;
+/// The share of one of them: a bound on what one Ingress path can cost, of which an Ingress may have thousands. It is
+/// enough for about a thousand repetitions of a class of characters.
+const PATTERN_SIZE_LIMIT: usize = 128 << 10;
 
 /// Builds a pattern as nginx's case-insensitive PCRE would read it, but in linear time: no look-around, no back-references.
 pub fn build_regex(patterns: &[&str]) -> Result<Regex, String> {
@@ -26,7 +29,8 @@ pub fn build_overlapping(patterns: &[&str]) -> Result<Regex, String> {
 
 fn build(patterns: &[&str], kind: MatchKind) -> Result<Regex, String> {
     let patterns: Vec<Cow<'_, str>> = patterns.iter().map(|pattern| escape_braces(pattern)).collect();
-    let config = Regex::config().nfa_size_limit(Some(REGEX_SIZE_LIMIT)).utf8_empty(false).match_kind(kind);
+    let limit = patterns.len().saturating_mul(PATTERN_SIZE_LIMIT).min(REGEX_SIZE_LIMIT);
+    let config = Regex::config().nfa_size_limit(Some(limit)).utf8_empty(false).match_kind(kind);
     Regex::builder()
         .configure(config)
         .syntax(syntax::Config::new().case_insensitive(true).unicode(false).utf8(false))
@@ -268,6 +272,8 @@ mod tests {
         assert!(Rewrite::new("/a(?!b)", "/x").is_err());
         assert!(Rewrite::new(r"/(a)\1", "/x").is_err());
         assert!(Rewrite::new("/((a{100}){100}){100}", "/x").is_err());
+        assert!(Rewrite::new("/p([a-z0-9]{1,4000}x)", "/x").is_err());
+        assert!(Rewrite::new("/p([a-z0-9]{1,500}x)", "/x").is_ok());
     }
 
     /// Patterns in which a backtracking engine would be lost in for years; the tests end.

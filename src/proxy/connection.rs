@@ -31,6 +31,8 @@ use crate::telemetry::process::ConnectionState;
 
 /// Header lines of a request.
 const MAX_HEADERS: usize = 256;
+/// Bytes of one HTTP/2 stream's answer that wait for a client that takes nothing; a connection has many streams.
+const SEND_BUFFER: usize = 64 * 1024;
 /// What a connection that must end gets to finish its last write.
 const CLOSING: Duration = Duration::from_secs(2);
 /// What a client gets to take the end of its last answer: between two signs of it, and in all (nginx's
@@ -120,6 +122,7 @@ impl Activity {
     /// A request's head is complete. The number of requests before it on this connection.
     pub fn request_began(&self) -> u32 {
         self.reading.set(false);
+        self.signs.answer_begins();
         self.in_flight.set(self.in_flight.get() + 1);
         self.go(ConnectionState::Writing);
         self.worker.counters.request();
@@ -134,6 +137,7 @@ impl Activity {
     pub fn request_ended(&self) {
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
         if self.in_flight.get() == 0 {
+            self.signs.answer_ends();
             self.signs.arrived.store(false, Ordering::Relaxed);
             self.since.set(self.worker.timers.now());
             self.go(ConnectionState::Waiting);
@@ -249,6 +253,7 @@ impl Settings {
     fn http2(&self) -> http2::Builder<LocalExecutor> {
         let mut builder = http2::Builder::new(LocalExecutor);
         builder.max_concurrent_streams(self.streams).max_header_list_size(self.header_list());
+        builder.max_send_buf_size(SEND_BUFFER);
         builder
     }
 
@@ -256,6 +261,7 @@ impl Settings {
         let mut builder = auto::Builder::new(LocalExecutor);
         builder.http1().keep_alive(self.keep_alive).max_buf_size(self.head).max_headers(MAX_HEADERS);
         builder.http2().max_concurrent_streams(self.streams).max_header_list_size(self.header_list());
+        builder.http2().max_send_buf_size(SEND_BUFFER);
         builder
     }
 }

@@ -135,7 +135,7 @@ fn question_headers(exchange: &Exchange, auth: &ExternalAuth, facts: &Facts<'_>)
     headers::strip(&mut headers, rules);
     client_certificate::tell(exchange, &mut headers);
     headers.remove(X_FORWARDED_PROTO);
-    let target = HeaderValue::from_str(exchange.target()).ok()?;
+    let target = HeaderValue::from_bytes(exchange.target().as_bytes()).ok()?;
     if auth.method.is_some() {
         headers.insert(X_ORIGINAL_URI, target.clone());
         headers.insert(X_SCHEME, headers::scheme_value(exchange.scheme()));
@@ -148,10 +148,7 @@ fn question_headers(exchange: &Exchange, auth: &ExternalAuth, facts: &Facts<'_>)
     headers.insert(X_SENT_FROM, HeaderValue::from_static("nginx-ingress-controller"));
     headers.insert(X_REAL_IP, exchange.remote_value().clone());
     headers.insert(X_FORWARDED_FOR, exchange.forwarded_for().clone());
-    match exchange.request_id.is_empty() {
-        true => headers.remove(X_REQUEST_ID),
-        false => headers.insert(X_REQUEST_ID, exchange.request_id.clone()),
-    };
+    headers::put(&mut headers, X_REQUEST_ID, exchange.request_id.clone());
     let redirect = match &auth.request_redirect {
         Some(template) => HeaderValue::from_bytes(&template.fill(facts)).ok()?,
         None => target,
@@ -159,11 +156,7 @@ fn question_headers(exchange: &Exchange, auth: &ExternalAuth, facts: &Facts<'_>)
     headers.insert(X_AUTH_REQUEST_REDIRECT, redirect);
     for (name, template) in &auth.set_headers {
         let value = HeaderValue::from_bytes(&template.fill(facts)).ok()?;
-        // nginx leaves a header without a value out.
-        match value.is_empty() {
-            true => headers.remove(name),
-            false => headers.insert(name.clone(), value),
-        };
+        headers::put(&mut headers, name.clone(), value);
     }
     Some(headers)
 }

@@ -23,7 +23,7 @@ use super::facts::Facts;
 use super::fastcgi::Params;
 use super::mirror::{self, Original};
 use super::phases::Stopped;
-use super::pieces::Pieces;
+use super::pieces::{Pieces, Share};
 use super::request_headers;
 use super::respond::{self, Answer};
 use super::snippets;
@@ -62,6 +62,8 @@ struct Held {
     length: Option<u64>,
     /// What tells the rest to a copy.
     tap: Option<Tap>,
+    /// What `ready` takes of the worker's memory.
+    _share: Option<Share>,
 }
 
 /// Tries of one request, whatever `proxy-next-upstream-tries` and the number of endpoints say.
@@ -80,12 +82,12 @@ pub async fn forward(
     let declared = body.size_hint().exact().filter(|_| parts.headers.contains_key(header::CONTENT_LENGTH));
     let progress = Progress::new(&exchange.worker.timers);
     exchange.progress = Some(Rc::clone(&progress));
-    let (ready, whole) = match hold(exchange, &plan, &mut body, &progress).await {
+    let ((ready, share), whole) = match hold(exchange, &plan, &mut body, &progress).await {
         Ok(held) => held,
         Err(fault) => return Err(refused(fault, Some(body))),
     };
     let length = if whole { Some(ready.iter().map(|b| b.len() as u64).sum()) } else { declared };
-    let mut held = Held { ready, rest: (!whole).then_some(body), length, tap: None };
+    let mut held = Held { ready, rest: (!whole).then_some(body), length, tap: None, _share: Some(share) };
     if let Some(mirror) = &plan.route.policy.mirror {
         let original = Original { ready: &held.ready, streams: !whole, length };
         held.tap = mirror::begin(exchange, mirror, plan.route.policy.upstream.response_head_limit, &parts, &original);
@@ -103,7 +105,7 @@ pub async fn bodiless(
     mut parts: http::request::Parts,
 ) -> Result<Answer, Stopped> {
     let progress = Progress::new(&exchange.worker.timers);
-    let held = Held { ready: VecDeque::new(), rest: None, length: Some(0), tap: None };
+    let held = Held { ready: VecDeque::new(), rest: None, length: Some(0), tap: None, _share: None };
     if prepare(exchange, &plan, &mut parts, &held, false).is_none() {
         return Err(Stopped { answer: respond::page(StatusCode::BAD_REQUEST), unread: None });
     }
@@ -187,16 +189,16 @@ fn build(
     request
 }
 
-/// Reads a request's body ahead when buffering asks for it: all of it, or the first [`MAX_BUFFERED`] bytes. Whether it
-/// is all.
+/// Reads a request's body ahead when buffering asks for it: all of it, or the first [`MAX_BUFFERED`] bytes, or what the
+/// worker has room for. Whether it is all.
 async fn hold(
     exchange: &Exchange,
     plan: &Plan<'_>,
     body: &mut Incoming,
     progress: &Rc<Progress>,
-) -> Result<(VecDeque<Bytes>, bool), BodyFault> {
+) -> Result<((VecDeque<Bytes>, Share), bool), BodyFault> {
     let policy = &plan.route.policy;
-    let mut ready = Pieces::default();
+    let mut ready = Pieces::new(&exchange.worker.ahead);
     if body.is_end_stream() {
         return Ok((ready.finish(), true));
     }
@@ -208,7 +210,8 @@ async fn hold(
         return Ok((ready.finish(), false));
     }
     let limit = plan.live.table().global.body_timeout;
-    while ready.size < MAX_BUFFERED {
+    let must_be_whole = must_count && unbounded;
+    while ready.size < MAX_BUFFERED && (must_be_whole || !ready.are_too_many()) {
         let next = within(&exchange.worker.timers, limit, body.frame()).await.ok_or(BodyFault::Timeout)?;
         match next {
             None => return Ok((ready.finish(), true)),
@@ -227,7 +230,7 @@ async fn hold(
             return Ok((ready.finish(), true));
         }
     }
-    if must_count && unbounded {
+    if must_be_whole {
         return Err(BodyFault::TooLarge);
     }
     Ok((ready.finish(), false))
@@ -246,8 +249,13 @@ fn prepare(
     if parts.version == Version::HTTP_2 {
         headers::join_cookies(&mut parts.headers);
     }
+    // What is set at a location is not set at an error page.
+    let is_page = matches!(plan.stand_in, Some(StandIn::ErrorPage(_)));
     // Templates speak of the request as the client sent it.
-    let filled = request_headers::fill(&global.headers, exchange, &parts.headers);
+    let filled = match is_page {
+        true => Vec::new(),
+        false => request_headers::fill(&global.headers, exchange, &parts.headers),
+    };
     let host = match &policy.vhost {
         Some(template) => {
             Some(HeaderValue::from_bytes(&template.fill(&Facts { exchange, headers: &parts.headers })).ok()?)
@@ -270,8 +278,12 @@ fn prepare(
     let rules = NameRules { drop_invalid: global.drop_invalid_headers, underscores: global.underscores_in_headers };
     headers::to_upstream(&mut parts.headers, client, rules, &global.trust);
     client_certificate::tell(exchange, &mut parts.headers);
-    if let Some(granted) = &exchange.granted {
-        granted.apply(&mut parts.headers);
+    match (&exchange.granted, &plan.route.policy.external_auth) {
+        (Some(granted), _) if is_page => granted.forget(&mut parts.headers),
+        (Some(granted), _) => granted.apply(&mut parts.headers),
+        // Another rule let the request in (`satisfy: any`): these headers are the service's all the same.
+        (None, Some(auth)) => auth.response_headers.iter().for_each(|name| drop(parts.headers.remove(name))),
+        (None, None) => {}
     }
     match held.length {
         Some(length) if length > 0 || declared => {
@@ -307,7 +319,9 @@ fn prepare(
         None => parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")),
     };
     set_target(parts, policy, host, target)?;
-    snippets::upstream(exchange, &mut parts.headers);
+    if !is_page {
+        snippets::upstream(exchange, &mut parts.headers);
+    }
     Some(())
 }
 

@@ -116,7 +116,7 @@ impl Handle {
         installed.zones = installed.zones(&table, &self.zone_memory);
         installed.generation += 1;
         installed.upstreams = upstreams.iter().map(|u| (u.key.clone(), Arc::clone(u))).collect();
-        installed.client_tls.retain(|tls, _| table.upstream_tls.contains(tls));
+        installed.client_tls = table.upstream_tls.iter().cloned().zip(client_tls.iter().cloned()).collect();
         let generation = installed.generation;
         let zones = installed.zones.clone();
         let table = Arc::new(table);

@@ -25,9 +25,30 @@ pub struct Signs {
     pub http2: AtomicBool,
     /// This side has said that it ends; the client's end is awaited.
     pub lingering: AtomicBool,
+    /// What is written belongs to an answer of ours.
+    answering: AtomicBool,
+    /// All of that answer was handed over; what is left of it is written before the next flush is done.
+    answered: AtomicBool,
 }
 
 impl Signs {
+    /// A request was read whole, so what is written from now on is no refusal of hyper's.
+    pub fn answer_begins(&self) {
+        self.answering.store(true, Ordering::Relaxed);
+        self.answered.store(false, Ordering::Relaxed);
+    }
+
+    /// No request is being answered any more.
+    pub fn answer_ends(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+
+    fn flushed(&self) {
+        if self.answered.swap(false, Ordering::Relaxed) {
+            self.answering.store(false, Ordering::Relaxed);
+        }
+    }
+
     fn wrote<T>(&self, result: &Poll<io::Result<T>>) {
         self.blocked.store(result.is_pending(), Ordering::Relaxed);
         if result.is_ready() {
@@ -106,8 +127,12 @@ impl<S: AsyncWrite + Unpin> Watched<S> {
         Poll::Ready(Ok(0))
     }
 
-    /// hyper answers what it cannot parse by itself, without a body: nginx's clients get a page.
+    /// hyper answers what it cannot parse by itself, without a body: nginx's clients get a page. An answer of an upstream
+    /// may look the same, and must not get longer than its head has said.
     fn replace(&mut self, bytes: &[u8]) -> bool {
+        if self.signs.answering.load(Ordering::Relaxed) || self.signs.http2.load(Ordering::Relaxed) {
+            return false;
+        }
         let Some(mut status) = refusal(bytes) else { return false };
         if self.line.names_other_version() && status == StatusCode::BAD_REQUEST {
             status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
@@ -177,7 +202,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
+        self.signs.flushed();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -15,7 +15,7 @@ pub type Filled = Vec<(HeaderName, Option<HeaderValue>)>;
 pub fn fill(global: &GlobalHeaders, exchange: &Exchange, headers: &HeaderMap) -> Filled {
     let mut filled = Vec::new();
     if global.original_uri {
-        filled.push((X_ORIGINAL_URI, HeaderValue::from_str(exchange.target()).ok()));
+        filled.push((X_ORIGINAL_URI, HeaderValue::from_bytes(exchange.target().as_bytes()).ok()));
     }
     let facts = Facts { exchange, headers };
     filled.extend(global.set.iter().map(|header| (header.name.clone(), header.value(&facts))));

@@ -54,7 +54,7 @@ fn html(status: StatusCode, text: String) -> Answer {
 /// A redirect. A location that cannot stand in a header is an answer of 500: it was made from a request that hyper
 /// accepted, so it does not happen.
 pub fn redirect(status: StatusCode, location: &str) -> Answer {
-    match HeaderValue::from_str(location) {
+    match HeaderValue::from_bytes(location.as_bytes()) {
         Ok(value) => {
             let mut answer = page(status);
             answer.headers_mut().insert(header::LOCATION, value);

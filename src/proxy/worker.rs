@@ -19,6 +19,7 @@ use super::l4;
 use super::listener::Sockets;
 use super::live::Live;
 use super::login::Remembered;
+use super::pieces::Ahead;
 use super::question::Questions;
 use super::timer::{TICK, Timers};
 use super::upstream::load::Loads;
@@ -83,6 +84,7 @@ pub struct Worker {
     pub(super) l4: l4::Local,
     pub(super) logins: Remembered,
     pub(super) questions: Questions,
+    pub(super) ahead: Ahead,
     cache: RefCell<Cache<Arc<ArcSwap<Live>>, Arc<Live>>>,
     local: RefCell<Rc<LocalLive>>,
     draining: Cell<bool>,
@@ -106,6 +108,7 @@ impl Worker {
             l4: l4::Local::default(),
             logins: Remembered::default(),
             questions: Questions::default(),
+            ahead: Ahead::default(),
             cache: RefCell::new(cache),
             local: RefCell::new(Rc::new(LocalLive::new(live))),
             draining: Cell::new(false),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::kit::{Ingress, Proxy, Raw, header};
+use crate::kit::{DEADLINE, Ingress, Manifests, Proxy, Raw, Upstream, eventually, header};
 use crate::one;
 
 fn post(proxy: &Proxy, head: &str, body: &[u8]) -> crate::kit::Response {
@@ -21,6 +21,27 @@ fn a_declared_body_over_the_limit_is_refused_before_anything_else() {
     // An access setting that cannot be used denies its paths, and never lets them through (invariant 6).
     assert_eq!(post(&proxy, "Content-Length: 1\r\n", b"0").status, 503);
     assert_eq!(upstream.requests(), 0);
+}
+
+#[test]
+fn what_all_clients_hold_back_together_has_a_bound() {
+    let upstream = Upstream::start("one");
+    let manifests = Manifests::new();
+    manifests.upstream(&upstream).ingress(&Ingress::new("web").rule("a.test", "/", "one"));
+    let proxy = Proxy::start(&manifests, &["--workers", "1"]);
+    let sent =
+        [b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1048576\r\n\r\n".as_slice(), &[b'x'; (1 << 20) - 1]];
+    let sent = sent.concat();
+    let mut clients: Vec<Raw> = (0..70).map(|_| Raw::connect(proxy.http())).collect();
+    for client in &mut clients {
+        client.send(&sent);
+    }
+    // Some of them are passed on before their last byte has come.
+    assert!(eventually(DEADLINE, || (upstream.connections() > 0).then_some(())).is_some());
+    for client in &mut clients {
+        client.send("x");
+        assert_eq!(client.response().seen().body_len, 1 << 20);
+    }
 }
 
 #[test]

@@ -49,6 +49,25 @@ fn the_error_backend_is_told_what_failed() {
 }
 
 #[test]
+fn what_is_set_at_the_location_is_nothing_for_its_error_backend() {
+    let (web, errors, auth) = (Upstream::start("web"), Upstream::start("errors"), Upstream::start("auth"));
+    auth.set("x-test-header", "X-User: alice");
+    let url = format!("http://{}/", auth.addr());
+    let annotations = [OWN, &[("auth-url", &*url), ("auth-response-headers", "X-User")]].concat();
+    let manifests = Manifests::new();
+    manifests.upstream(&web).upstream(&errors).ingress(&ingress(&annotations));
+    manifests.config_map("default", "set", &[("X-Set", "1")]);
+    manifests.config_map("default", "config", &[("proxy-set-headers", "default/set")]);
+    let proxy = Proxy::start(&manifests, &["--configmap", "default/config"]);
+    for (status, expected) in [("200", [Some("alice"), Some("1")]), ("404", [None, None])] {
+        web.reset_behaviour();
+        web.set("x-test-status", status);
+        let seen = proxy.get_with("a.test", "/app", &["X-User: forged"]).seen();
+        assert_eq!(["x-user", "x-set"].map(|name| seen.header(name)), expected, "{status}");
+    }
+}
+
+#[test]
 fn what_is_intercepted() {
     const OFF: (&str, &str) = ("disable-proxy-intercept-errors", "true");
     // Annotations, ConfigMap, the upstream's status, whether the error backend answers.

@@ -92,6 +92,25 @@ fn the_question_has_the_clients_head_and_no_body() {
 }
 
 #[test]
+fn who_is_not_asked_about_speaks_for_nobody() {
+    let annotations =
+        [("satisfy", "any"), ("whitelist-source-range", "127.0.0.1"), ("auth-response-headers", "X-User")];
+    let world = world(&annotations);
+    let response = world.get(&["X-User: forged"]);
+    assert_eq!((response.status, response.seen().header("x-user"), world.auth.requests()), (200, None, 0));
+}
+
+#[test]
+fn the_question_has_what_clients_may_not_say_and_odd_paths_as_sent() {
+    let world = world(&[]);
+    let sent = "GET /\u{e9}?x=1 HTTP/1.1\r\nHost: a.test\r\nssl-client-verify: SUCCESS\r\nssl-client-subject-dn: CN=root\r\n\r\n";
+    assert_eq!(Raw::connect(world.proxy.http()).request(sent).status, 200);
+    let asked = world.auth.last();
+    assert_eq!((asked.header("ssl-client-verify"), asked.header("ssl-client-subject-dn")), (None, None));
+    assert_eq!(asked.header("x-original-url"), Some("http://a.test/\u{c3}\u{a9}?x=1"));
+}
+
+#[test]
 fn the_question_is_what_annotations_say() {
     let manifests = Manifests::new();
     let (one, auth) = (Upstream::start("one"), Upstream::start("auth"));

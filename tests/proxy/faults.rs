@@ -69,6 +69,20 @@ fn a_response_is_framed_as_it_was_read() {
 }
 
 #[test]
+fn a_body_that_looks_like_a_refusal_stays_as_it_is() {
+    let (upstream, _manifests, proxy) = one(&[]);
+    let body = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    upstream.set("x-test-body", body).set("x-test-body-delay-ms", "300");
+    let mut client = Raw::connect(proxy.http());
+    let response = client.get("a.test", "/");
+    assert_eq!((response.status, response.complete, response.text().as_str()), (200, true, body));
+    // What is refused on the same connection still gets its page.
+    let refused = client.request("GET / HTTP/1.1\r\nHost: a.test\r\nX : a\r\n\r\n");
+    assert_eq!(refused.status, 400);
+    assert!(refused.text().contains("<h1>400 "), "{}", refused.text());
+}
+
+#[test]
 fn bodies_of_methods_that_usually_have_none_arrive() {
     let (_upstream, _manifests, proxy) = one(&[("proxy-request-buffering", "off")]);
     let get = CHUNKED.replace("POST", "GET");

@@ -50,6 +50,14 @@ fn a_literal_path_gets_the_requests_query() {
 }
 
 #[test]
+fn a_copy_has_no_certificate_that_a_client_claims() {
+    let (_upstream, copies, _manifests, proxy) = world(&[]);
+    assert_eq!(proxy.get_with("a.test", "/", &["ssl-client-verify: SUCCESS", "ssl-client-cert: forged"]).status, 200);
+    let copy = copies.wait_for(1).remove(0);
+    assert_eq!((copy.header("ssl-client-verify"), copy.header("ssl-client-cert")), (None, None));
+}
+
+#[test]
 fn bodies_are_copied_while_they_stream() {
     let body: Vec<u8> = (0..3_000_000_u32).map(|n| (n / 7) as u8).collect();
     for annotations in

@@ -1,6 +1,6 @@
 //! What is refused at the door, and what an upstream never sees.
 
-use crate::kit::{H2, Raw};
+use crate::kit::{DEADLINE, H2, Raw};
 use crate::one;
 
 #[test]
@@ -59,6 +59,28 @@ fn http2_with_another_host_header_is_refused() {
     assert_eq!(client.request("GET", "a.test", "/", &[("host", "b.test")], b"").status, 400);
     assert_eq!(upstream.requests(), 0);
     assert_eq!(client.request("GET", "a.test", "/", &[("host", "a.test")], b"").status, 200);
+}
+
+#[test]
+fn a_length_beside_chunks_ends_the_connection() {
+    let (_upstream, _manifests, proxy) = one(&[]);
+    let (length, chunked) = ("Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n");
+    for fields in [[length, chunked], [chunked, length]].map(|fields| fields.concat()) {
+        let mut client = Raw::connect(proxy.http());
+        let sent = format!("POST / HTTP/1.1\r\nHost: a.test\r\n{fields}\r\n3\r\nabc\r\n0\r\n\r\n");
+        let response = client.request(sent);
+        assert_eq!((response.status, response.header("connection")), (200, Some("close")), "{fields}");
+        assert_eq!(response.seen().body_text, "abc", "{fields}");
+        assert!(client.closes_within(DEADLINE), "{fields}");
+    }
+}
+
+#[test]
+fn paths_beyond_ascii_stay_as_they_were_sent() {
+    let (_upstream, _manifests, proxy) = one(&[("force-ssl-redirect", "true")]);
+    let response = Raw::connect(proxy.http()).request("GET /\u{e9} HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    // Bytes, which the client of the tests reads as Latin-1.
+    assert_eq!((response.status, response.header("location")), (308, Some("https://a.test/\u{c3}\u{a9}")));
 }
 
 #[test]

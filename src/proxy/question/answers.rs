@@ -23,6 +23,19 @@ pub struct Said {
     pub challenges: Vec<HeaderValue>,
 }
 
+impl Said {
+    /// The same in memory of its own: a header is a piece of all that was read with it, bodies included.
+    fn unshared(mut self) -> Self {
+        let values = self.granted.headers.iter_mut().filter_map(|(_, value)| value.as_mut());
+        for value in values.chain(&mut self.granted.cookie).chain(&mut self.challenges) {
+            if let Ok(own) = HeaderValue::from_bytes(value.as_bytes()) {
+                *value = own;
+            }
+        }
+        self
+    }
+}
+
 #[derive(Debug)]
 struct Kept {
     said: Said,
@@ -45,6 +58,7 @@ impl Answers {
 
     pub fn put(&mut self, key: &[u8], said: Said, now: Instant, lasts: Duration) {
         let Some(until) = now.checked_add(lasts).filter(|_| key.len() <= MAX_KEY && !lasts.is_zero()) else { return };
+        let said = said.unshared();
         let bytes = 2 * key.len() + size(&said);
         if let Some(kept) = self.by_key.get_mut(key) {
             self.bytes = self.bytes + bytes - kept.bytes;
@@ -88,6 +102,20 @@ mod tests {
         answers.put(b"a", said(Outcome::Forbidden), at(10), Duration::from_secs(10));
         assert_eq!(answers.get(b"a", at(19)), Some(said(Outcome::Forbidden)));
         assert_eq!(answers.order.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn hold_no_more_than_they_say() {
+        let read = bytes::Bytes::from(vec![b'x'; 64 * 1024]);
+        let piece = || HeaderValue::from_maybe_shared(read.slice(..4)).unwrap();
+        let granted = Granted { headers: vec![(http::header::COOKIE, Some(piece()))], ..Granted::default() };
+        let (mut answers, now) = (Answers::default(), Instant::now());
+        let said = Said { outcome: Outcome::Pass, granted, challenges: vec![piece()] };
+        answers.put(b"a", said.clone(), now, Duration::from_secs(10));
+        let kept = answers.get(b"a", now).unwrap();
+        assert_eq!(kept, said);
+        let values = [kept.granted.headers[0].1.as_ref().unwrap(), &kept.challenges[0]];
+        assert!(values.iter().all(|value| !read.as_ptr_range().contains(&value.as_bytes().as_ptr())));
     }
 
     #[tokio::test(start_paused = true)]
