@@ -15,6 +15,7 @@ use super::worker::LocalLive;
 use super::zone::Beyond;
 use crate::policy::RoutePolicy;
 use crate::policy::access::{Access, Said, Satisfy};
+use crate::policy::external_auth::Granted;
 use crate::policy::limits::Limits;
 
 type Request = http::Request<Incoming>;
@@ -62,6 +63,10 @@ pub async fn admit(exchange: &mut Exchange, policy: &RoutePolicy, mut request: R
             None => answer,
         };
         return Err(Stopped { answer, unread: Some(request.into_body()) });
+    }
+    if let (Some(auth), None) = (&policy.external_auth, &exchange.granted) {
+        // Nobody was asked: what only the service may say does not come from the client either.
+        exchange.granted = Some(Box::new(Granted::of(auth, &HeaderMap::new())));
     }
     if access.login.is_some() {
         // A password that was meant for us is no upstream's business (contract §10).

@@ -92,6 +92,15 @@ fn the_question_has_the_clients_head_and_no_body() {
 }
 
 #[test]
+fn who_passes_without_a_question_brings_no_headers_of_the_service() {
+    let world =
+        world(&[("auth-response-headers", "X-User"), ("satisfy", "any"), ("whitelist-source-range", "127.0.0.0/8")]);
+    let response = world.get(&["X-User: forged", "X-Other: mine"]);
+    assert_eq!((response.status, world.auth.requests()), (200, 0));
+    assert_eq!((response.seen().header("x-user"), response.seen().header("x-other")), (None, Some("mine")));
+}
+
+#[test]
 fn the_question_is_what_annotations_say() {
     let manifests = Manifests::new();
     let (one, auth) = (Upstream::start("one"), Upstream::start("auth"));
