@@ -8,6 +8,7 @@ use http::{Method, StatusCode, Version};
 
 use super::access::Verdict;
 use super::body::{Progress, RequestBody};
+use super::client_certificate;
 use super::exchange::Exchange;
 use super::facts::Facts;
 use super::question::answers::Said;
@@ -18,6 +19,7 @@ use crate::policy::RoutePolicy;
 use crate::policy::external_auth::{Cache, ExternalAuth, Granted, Outcome};
 use crate::policy::headers::{self, NameRules, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_REAL_IP, X_REQUEST_ID, X_SCHEME};
 use crate::policy::template::Template;
+use crate::policy::upstream::Timeouts;
 use crate::table::Route;
 
 const X_ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
@@ -25,6 +27,16 @@ const X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
 const X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
 const X_SENT_FROM: HeaderName = HeaderName::from_static("x-sent-from");
 const X_AUTH_REQUEST_REDIRECT: HeaderName = HeaderName::from_static("x-auth-request-redirect");
+
+/// What speaks of the representation that one client has, or wants a part of (RFC 9110 §13.1, §14.2).
+const CONDITIONS: [HeaderName; 6] = [
+    header::IF_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_NONE_MATCH,
+    header::IF_RANGE,
+    header::IF_UNMODIFIED_SINCE,
+    header::RANGE,
+];
 
 /// What the service says of a request, now or a while ago.
 /// What it gives a request that passes is put into [`Exchange::granted`].
@@ -108,7 +120,9 @@ async fn ask(
         worker: &exchange.worker,
         live: &exchange.live,
         destination: auth.destination,
-        timeouts: upstream.timeouts,
+        // Only how long to wait for a connection is the Ingress's: nginx's own limits hold for the rest, so that long
+        // ones for WebSockets do not let a service that hangs hold every request.
+        timeouts: Timeouts { connect: upstream.timeouts.connect, ..Timeouts::default() },
         head_limit: upstream.response_head_limit,
         keep: auth.keep,
     };
@@ -145,13 +159,18 @@ fn question_headers(exchange: &Exchange, auth: &ExternalAuth, facts: &Facts<'_>)
     headers.insert(X_ORIGINAL_METHOD, HeaderValue::from_str(exchange.method.as_str()).ok()?);
     headers.insert(X_SENT_FROM, HeaderValue::from_static("nginx-ingress-controller"));
     headers.insert(X_REAL_IP, exchange.remote_value().clone());
-    headers.insert(X_FORWARDED_FOR, exchange.remote_value().clone());
+    headers.insert(X_FORWARDED_FOR, exchange.forwarded_for().clone());
     headers.insert(X_REQUEST_ID, exchange.request_id.clone());
     let redirect = match &auth.request_redirect {
         Some(template) => HeaderValue::from_bytes(&template.fill(facts)).ok()?,
         None => target,
     };
     headers.insert(X_AUTH_REQUEST_REDIRECT, redirect);
+    client_certificate::tell(exchange, &mut headers);
+    if auth.cache.is_some() {
+        // The answer may be another request's, too, so nothing of this one's own cache is asked (nginx's proxy_cache).
+        CONDITIONS.iter().for_each(|name| drop(headers.remove(name)));
+    }
     for (name, template) in &auth.set_headers {
         let value = HeaderValue::from_bytes(&template.fill(facts)).ok()?;
         // nginx leaves a header without a value out.

@@ -3,8 +3,6 @@
 #[path = "external_auth/oauth.rs"]
 mod oauth;
 
-use std::time::{Duration, Instant};
-
 use crate::kit::manifests::service;
 use crate::kit::{H2, Identity, Ingress, Manifests, Proxy, Raw, Response, Upstream, eventually};
 
@@ -89,6 +87,33 @@ fn the_question_has_the_clients_head_and_no_body() {
         assert_eq!(asked.header(name), value, "{name}");
     }
     assert_eq!(asked.header("x-request-id"), response.seen().header("x-request-id"));
+}
+
+#[test]
+fn the_question_has_the_chain_of_proxies_where_it_is_kept() {
+    let (one, auth) = (Upstream::start("one"), Upstream::start("auth"));
+    let manifests = Manifests::new();
+    let settings = [("use-forwarded-headers", "true"), ("compute-full-forwarded-for", "true")];
+    manifests.upstream(&one).config_map("default", "settings", &settings).ingress(&asking(&auth, &[]));
+    let proxy = Proxy::start(&manifests, &["--configmap=default/settings"]);
+    let response = proxy.get_with("a.test", "/", &["X-Forwarded-For: 9.9.9.9"]);
+    let chain = response.seen().header("x-forwarded-for").map(str::to_owned);
+    assert_eq!(chain.as_deref(), Some("9.9.9.9, 127.0.0.1"));
+    assert_eq!(auth.last().header("x-forwarded-for"), chain.as_deref());
+    assert_eq!(auth.last().header("x-real-ip"), Some("9.9.9.9"));
+}
+
+#[test]
+fn an_answer_for_many_is_asked_for_without_conditions() {
+    let fields = ["If-None-Match: \"x\"", "Range: bytes=0-1", "If-Range: \"x\"", "Accept: text/x"];
+    for (annotations, expected) in [(&[][..], Some("bytes=0-1")), (&[("auth-cache-key", "$cookie_s")], None)] {
+        let world = world(annotations);
+        let response = world.get(&fields);
+        assert_eq!((response.status, response.seen().header("range")), (200, Some("bytes=0-1")));
+        let asked = world.auth.last();
+        assert_eq!((asked.header("range"), asked.header("accept")), (expected, Some("text/x")));
+        assert_eq!(asked.header("if-none-match").is_some(), expected.is_some());
+    }
 }
 
 #[test]
@@ -220,9 +245,7 @@ fn a_page_that_is_not_there_is_kept_from_strangers() {
 #[test]
 fn a_service_that_is_dead_or_slow_lets_nobody_pass_and_comes_back() {
     let world = world(&[("proxy-read-timeout", "1"), ("proxy-connect-timeout", "1")]);
-    let began = Instant::now();
-    assert_eq!(world.get(&["x-test-delay-ms: 20000"]).status, 500);
-    assert!(began.elapsed() < Duration::from_secs(5), "the location's time limits are the question's");
+    assert_eq!(world.get(&["x-test-delay-ms: 1500"]).status, 200, "the location's time to read is not the question's");
     let World { upstream, auth, manifests, proxy } = world;
     let address = auth.addr();
     auth.stop();
