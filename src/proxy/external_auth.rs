@@ -191,7 +191,7 @@ fn refusal(auth: &ExternalAuth, route: &Route, facts: &Facts<'_>, said: Said) ->
         }
     }
     let mut answer = instead_of_401(auth, &route.policy, facts, answer);
-    if let Some(cookie) = said.granted.cookie_for(answer.status()) {
+    for cookie in said.granted.cookies_for(answer.status()) {
         answer.headers_mut().append(header::SET_COOKIE, cookie.clone());
     }
     answer

@@ -90,7 +90,8 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
     for cookie in exchange.set_cookies.drain(..) {
         answer.headers_mut().append(header::SET_COOKIE, cookie);
     }
-    if let Some(cookie) = exchange.granted.as_ref().and_then(|granted| granted.cookie_for(answer.status())) {
+    let status = answer.status();
+    for cookie in exchange.granted.iter().flat_map(|granted| granted.cookies_for(status)) {
         answer.headers_mut().append(header::SET_COOKIE, cookie.clone());
     }
     snippets::answer(&mut exchange, &mut answer);
