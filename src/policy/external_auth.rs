@@ -11,6 +11,7 @@ use http::{Method, StatusCode};
 
 use super::headers::joined;
 use super::question::Destination;
+use super::snippet::Snippet;
 use super::template::Template;
 
 pub use cache::{Cache, Codes, Keeping, may_identify};
@@ -40,6 +41,8 @@ pub struct ExternalAuth {
     pub cache: Option<Cache>,
     /// Connections to the service are kept (`auth-keepalive`); otherwise each question has its own, as with nginx.
     pub keep: bool,
+    /// `auth-snippet`: what is answered in the service's place, and headers of the question.
+    pub snippet: Option<Arc<Snippet>>,
 }
 
 /// What an answer of the service means.

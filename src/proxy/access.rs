@@ -11,6 +11,7 @@ use super::facts::Facts;
 use super::login;
 use super::phases::Stopped;
 use super::respond::{self, Answer};
+use super::snippets;
 use super::worker::LocalLive;
 use super::zone::Beyond;
 use crate::policy::RoutePolicy;
@@ -43,10 +44,11 @@ pub async fn admit(exchange: &mut Exchange, policy: &RoutePolicy, mut request: R
         return Err(Stopped { answer: respond::page(status), unread: Some(request.into_body()) });
     }
     let mut gate = Gate::new(access.satisfy);
-    gate.hear(match access.networks.decide(exchange.remote().ip()) {
-        Said::Granted => Verdict::Granted,
-        Said::Refused => Verdict::Refused(respond::page(StatusCode::FORBIDDEN)),
-        Said::Nothing => Verdict::Nothing,
+    // One module of nginx's has the lists and what snippets add to them.
+    gate.hear(match (access.networks.decide(exchange.remote().ip()), snippets::said(exchange)) {
+        (Said::Refused, _) | (_, Said::Refused) => Verdict::Refused(respond::page(StatusCode::FORBIDDEN)),
+        (Said::Granted, _) | (_, Said::Granted) => Verdict::Granted,
+        (Said::Nothing, Said::Nothing) => Verdict::Nothing,
     });
     if let Some(login) = access.login.as_ref().filter(|_| !gate.is_settled) {
         gate.hear(login::ask(exchange, login, request.headers()).await);

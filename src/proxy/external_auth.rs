@@ -14,10 +14,12 @@ use super::facts::Facts;
 use super::question::answers::Said;
 use super::question::{self, Question};
 use super::respond::{self, Answer};
+use super::snippets;
 use super::upstream::Failure;
 use crate::policy::RoutePolicy;
 use crate::policy::external_auth::{Cache, ExternalAuth, Granted, Outcome};
 use crate::policy::headers::{self, NameRules, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_REAL_IP, X_REQUEST_ID, X_SCHEME};
+use crate::policy::snippet::State;
 use crate::policy::template::Template;
 use crate::policy::upstream::Timeouts;
 use crate::table::Route;
@@ -46,12 +48,20 @@ pub async fn verdict(exchange: &mut Exchange, auth: &ExternalAuth, headers: &Hea
         return Verdict::Refused(respond::page(StatusCode::INTERNAL_SERVER_ERROR));
     };
     let facts = Facts { exchange, headers };
+    let state = match auth.snippet.as_ref().map(|snippet| snippets::question(exchange, snippet, headers)) {
+        None => State::default(),
+        Some(Ok(state)) => state,
+        Some(Err(status)) => {
+            let said = Said { outcome: Outcome::of(status), ..Said::nothing(auth) };
+            return decided(exchange, auth, route, headers, said);
+        }
+    };
     let cached = auth.cache.as_ref().map(|cache| (cache, key(cache, route, &facts)));
     let (answers, now) = (&exchange.worker.questions.answers, exchange.worker.timers.now());
     let known = cached.as_ref().and_then(|(_, key)| answers.borrow().get(key, now));
     let said = match known {
         Some(said) => said,
-        None => match ask(exchange, auth, headers, route).await {
+        None => match ask(exchange, auth, headers, route, &state).await {
             Ok(head) => {
                 if Outcome::of(head.status) == Outcome::Failed {
                     tell(exchange, auth, format_args!("it answered {}", head.status));
@@ -70,17 +80,20 @@ pub async fn verdict(exchange: &mut Exchange, auth: &ExternalAuth, headers: &Hea
             }
             Err(failure) => {
                 tell(exchange, auth, format_args!("{failure}"));
-                let (outcome, granted) = (Outcome::Failed, Granted::default());
-                Said { outcome, granted, challenges: Vec::new() }
+                Said::nothing(auth)
             }
         },
     };
+    decided(exchange, auth, route, headers, said)
+}
+
+fn decided(exchange: &mut Exchange, auth: &ExternalAuth, route: &Route, headers: &HeaderMap, said: Said) -> Verdict {
     match said.outcome {
         Outcome::Pass => {
             exchange.granted = Some(Box::new(said.granted));
             Verdict::Granted
         }
-        _ => Verdict::Refused(refusal(auth, route, &facts, said)),
+        _ => Verdict::Refused(refusal(auth, route, &Facts { exchange, headers }, said)),
     }
 }
 
@@ -109,10 +122,11 @@ async fn ask(
     auth: &ExternalAuth,
     headers: &HeaderMap,
     route: &Route,
+    state: &State,
 ) -> Result<http::response::Parts, Failure> {
     let facts = Facts { exchange, headers };
     let target = question::target(&auth.target.fill(&facts)).ok_or(Failure::Invalid)?;
-    let headers = question_headers(exchange, auth, &facts).ok_or(Failure::Invalid)?;
+    let headers = question_headers(exchange, auth, &facts, state).ok_or(Failure::Invalid)?;
     let method = auth.method.as_ref().unwrap_or(&Method::GET);
     let progress = Progress::new(&exchange.worker.timers);
     let upstream = &route.policy.upstream;
@@ -138,7 +152,7 @@ async fn ask(
 
 /// The client's headers, with what the service is told of the request (the row of `auth-url`). `None`: one of them
 /// cannot be sent.
-fn question_headers(exchange: &Exchange, auth: &ExternalAuth, facts: &Facts<'_>) -> Option<HeaderMap> {
+fn question_headers(exchange: &Exchange, auth: &ExternalAuth, facts: &Facts<'_>, state: &State) -> Option<HeaderMap> {
     let global = &exchange.live.table().global;
     let mut headers = facts.headers.clone();
     if exchange.version == Version::HTTP_2 {
@@ -178,6 +192,9 @@ fn question_headers(exchange: &Exchange, auth: &ExternalAuth, facts: &Facts<'_>)
             true => headers.remove(name),
             false => headers.insert(name.clone(), value),
         };
+    }
+    if let Some(snippet) = &auth.snippet {
+        snippets::question_head(facts, snippet, state, &mut headers);
     }
     Some(headers)
 }

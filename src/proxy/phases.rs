@@ -290,10 +290,7 @@ async fn located(
     };
 
     // PREACCESS and ACCESS; a page that is not there is kept from strangers, too
-    if !snippets::allows(exchange) {
-        return Err(Stopped::page(StatusCode::FORBIDDEN, request));
-    }
-    if policy.access.is_some() || policy.external_auth.is_some() {
+    if policy.access.is_some() || policy.external_auth.is_some() || exchange.snippet.is_some() {
         request = access::admit(exchange, policy, request).await?;
     }
     let Some(Serving { upstream, stand_in }) = serving else {

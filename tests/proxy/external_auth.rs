@@ -125,6 +125,86 @@ fn who_passes_without_a_question_brings_no_headers_of_the_service() {
     assert_eq!((response.seen().header("x-user"), response.seen().header("x-other")), (None, Some("mine")));
 }
 
+/// Snippets are allowed, with these further settings.
+fn with_snippets(settings: &[(&str, &str)], ingress: impl Fn(&Upstream) -> Ingress) -> World {
+    let (upstream, auth) = (Upstream::start("one"), Upstream::start("auth"));
+    let manifests = Manifests::new();
+    let allowed = [("allow-snippet-annotations", "true"), ("annotations-risk-level", "Critical")];
+    let url = format!("http://{}/global", auth.addr());
+    let all = [&allowed[..], &[("global-auth-url", &url)], settings].concat();
+    manifests.upstream(&upstream).config_map("default", "settings", &all).ingress(&ingress(&auth));
+    let proxy = Proxy::start(&manifests, &["--configmap=default/settings"]);
+    World { upstream, auth, manifests, proxy }
+}
+
+#[test]
+fn a_snippet_changes_the_question_or_answers_it() {
+    let snippet = "
+        proxy_set_header Content-Length \"\";
+        proxy_set_header X-Sent-From us; proxy_set_header X-Path $request_uri$mine; proxy_set_header Cookie '';
+        if ($request_method = OPTIONS) { return 200; }
+        if ($request_uri ~ ^/public/) { set $free 1; }
+        if ($free) { return 204; }
+        if ($arg_n) { return 403; }
+        if ($arg_r) { return 302 /elsewhere; }";
+    let annotations =
+        [("auth-snippet", snippet), ("configuration-snippet", "set $mine !;"), ("auth-response-headers", "X-User")];
+    let world = with_snippets(&[], |auth| asking(auth, &annotations));
+    world.auth.set("x-test-status", "401");
+    let rows = [
+        ("GET", "/p", 401, 1),
+        ("OPTIONS", "/p", 200, 0),
+        ("GET", "/public/x", 200, 0),
+        ("GET", "/p?n=1", 403, 0),
+        ("GET", "/p?r=1", 500, 0),
+    ];
+    for (method, target, status, questions) in rows {
+        let (before, mut client) = (world.auth.requests(), Raw::connect(world.proxy.http()));
+        let answer = client
+            .request(format!("{method} {target} HTTP/1.1\r\nHost: a.test\r\nX-User: forged\r\nCookie: a=1\r\n\r\n"));
+        assert_eq!((answer.status, world.auth.requests() - before), (status, questions), "{method} {target}");
+        if status == 200 {
+            assert_eq!(answer.seen().header("x-user"), None, "what the service did not say is nobody's to say");
+        }
+    }
+    let asked = world.auth.last();
+    assert_eq!((asked.header("x-sent-from"), asked.header("x-path")), (Some("us"), Some("/p!")));
+    assert_eq!(asked.header("cookie"), None);
+}
+
+#[test]
+fn the_global_question_has_a_snippet_too() {
+    let ingress = |_: &Upstream| Ingress::new("web").rule("a.test", "/", "one").nginx("auth-snippet", "proxy_pass /;");
+    let world = with_snippets(&[("global-auth-snippet", "proxy_set_header X-Mine $host;")], ingress);
+    assert_eq!(world.proxy.get("a.test", "/").status, 200, "an Ingress that does not ask has no snippet of a question");
+    assert_eq!(world.auth.last().header("x-mine"), Some("a.test"));
+    let url = format!("http://{}/", world.auth.addr());
+    let broken = [
+        ("annotations-risk-level", "Critical"),
+        ("global-auth-url", url.as_str()),
+        ("global-auth-snippet", "proxy_pass http://elsewhere;"),
+    ];
+    world.manifests.config_map("default", "settings", &broken);
+    world.proxy.wait_until("a.test", "/", |r| r.status == 503);
+}
+
+#[test]
+fn networks_of_a_snippet_and_the_service_are_alternatives() {
+    for (satisfy, network, service, status) in [
+        ("any", "deny all;", "200", 200),
+        ("any", "deny all;", "401", 401),
+        ("any", "allow 127.0.0.0/8; deny all;", "401", 200),
+        ("any", "limit_except POST { deny all; }", "200", 200),
+        ("all", "deny all;", "200", 403),
+        ("all", "allow 127.0.0.0/8; deny all;", "401", 401),
+    ] {
+        let annotations = [("satisfy", satisfy), ("configuration-snippet", network)];
+        let world = with_snippets(&[], |auth| asking(auth, &annotations));
+        world.auth.set("x-test-status", service);
+        assert_eq!(world.proxy.get("a.test", "/").status, status, "{satisfy} {network} {service}");
+    }
+}
+
 #[test]
 fn the_question_is_what_annotations_say() {
     let manifests = Manifests::new();

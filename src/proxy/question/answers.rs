@@ -3,10 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
-use crate::policy::external_auth::{Granted, Outcome};
+use crate::policy::external_auth::{ExternalAuth, Granted, Outcome};
 
 /// Answers that are kept, and bytes of them with their keys.
 const MAX_ANSWERS: usize = 10_000;
@@ -21,6 +21,14 @@ pub struct Said {
     pub granted: Granted,
     /// `WWW-Authenticate`, line by line.
     pub challenges: Vec<HeaderValue>,
+}
+
+impl Said {
+    /// The service did not say anything: nobody passes, and nothing of the client's counts as the service's.
+    pub fn nothing(auth: &ExternalAuth) -> Self {
+        let granted = Granted::of(auth, &HeaderMap::new());
+        Self { outcome: Outcome::Failed, granted, challenges: Vec::new() }
+    }
 }
 
 #[derive(Debug)]
