@@ -75,6 +75,8 @@ impl Permissions {
 pub struct Snippets {
     pub location: Option<Level>,
     pub server: Option<Level>,
+    /// Of the question of external authentication.
+    pub question: Option<Level>,
 }
 
 impl Permissions {
@@ -87,9 +89,12 @@ impl Permissions {
         problems: &mut Vec<SettingProblem>,
     ) -> Option<Box<Snippets>> {
         let mut snippets = Snippets::default();
+        // Without a service of its own an Ingress asks nothing that it could change.
+        let question = if annotations.auth_url.is_some() { &annotations.auth_snippet } else { &None };
         let texts = [
             ("server-snippet", &annotations.server_snippet, Context::Server, &mut snippets.server),
             ("configuration-snippet", &annotations.configuration_snippet, Context::Location, &mut snippets.location),
+            ("auth-snippet", question, Context::Question, &mut snippets.question),
         ];
         let mut own = BTreeSet::new();
         for (key, text, context, level) in texts {

@@ -26,6 +26,9 @@ pub enum Context {
     /// `if` within one of these.
     If,
     ServerIf,
+    /// The question of external authentication.
+    Question,
+    QuestionIf,
 }
 
 impl Context {
@@ -37,6 +40,8 @@ impl Context {
             Self::OwnLocation => "a location of a server snippet",
             Self::If => "if",
             Self::ServerIf => "if of a server snippet",
+            Self::Question => "a snippet of authentication",
+            Self::QuestionIf => "if of a snippet of authentication",
         }
     }
 }

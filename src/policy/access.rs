@@ -21,9 +21,10 @@ pub struct Access {
 }
 
 impl Access {
-    /// Whether everybody may enter, and nothing is done to a request.
+    /// Whether everybody may enter, and nothing is done to a request. How rules combine counts for those of snippets, too.
     pub fn asks_nothing(&self) -> bool {
-        self.limits.is_none() && self.networks.is_empty() && self.login.is_none()
+        let is_usual = self.satisfy == Satisfy::All;
+        self.limits.is_none() && self.networks.is_empty() && self.login.is_none() && is_usual
     }
 }
 

@@ -11,6 +11,7 @@ use http::{Method, StatusCode};
 
 use super::headers::joined;
 use super::question::Destination;
+use super::snippet::Snippet;
 use super::template::Template;
 
 pub use cache::{Cache, Codes, Keeping, may_identify};
@@ -40,6 +41,8 @@ pub struct ExternalAuth {
     pub cache: Option<Cache>,
     /// Connections to the service are kept (`auth-keepalive`); otherwise each question has its own, as with nginx.
     pub keep: bool,
+    /// `auth-snippet`: what is answered in the service's place, and headers of the question.
+    pub snippet: Option<Arc<Snippet>>,
 }
 
 /// What an answer of the service means.
@@ -77,8 +80,8 @@ impl Outcome {
 pub struct Granted {
     /// For the upstream; `None` clears what the client sent.
     pub headers: Vec<(HeaderName, Option<HeaderValue>)>,
-    /// `Set-Cookie` for the client.
-    pub cookie: Option<HeaderValue>,
+    /// `Set-Cookie` for the client, line by line.
+    pub cookies: Vec<HeaderValue>,
     pub always_set_cookie: bool,
 }
 
@@ -88,18 +91,13 @@ impl Granted {
             let value = joined(answer, name).filter(|value| !value.is_empty());
             (name.clone(), value)
         });
-        Self {
-            headers: taken.collect(),
-            // One line, as nginx has it: it knows the cookies of the answer as one variable.
-            cookie: joined(answer, &header::SET_COOKIE).filter(|value| !value.is_empty()),
-            always_set_cookie: auth.always_set_cookie,
-        }
+        Self { headers: taken.collect(), cookies: cookies(answer), always_set_cookie: auth.always_set_cookie }
     }
 
-    /// The cookie, where an answer of this status takes it: nginx's `add_header`, with or without `always`.
-    pub fn cookie_for(&self, status: StatusCode) -> Option<&HeaderValue> {
+    /// The cookies, where an answer of this status takes them: nginx's `add_header`, with or without `always`.
+    pub fn cookies_for(&self, status: StatusCode) -> &[HeaderValue] {
         const STATUSES: [u16; 10] = [200, 201, 204, 206, 301, 302, 303, 304, 307, 308];
-        self.cookie.as_ref().filter(|_| self.always_set_cookie || STATUSES.contains(&status.as_u16()))
+        if self.always_set_cookie || STATUSES.contains(&status.as_u16()) { &self.cookies } else { &[] }
     }
 
     /// Takes it from a request for somebody else, who must not take the client's word for it either.
@@ -116,6 +114,17 @@ impl Granted {
             };
         }
     }
+}
+
+/// nginx knows the cookies of an answer as one variable, so it makes one line of several. What follows the first `;` is
+/// lost on clients then, and with it the second half of a session that is split over cookies: lines with attributes stay
+/// lines (RFC 6265 §3).
+fn cookies(answer: &HeaderMap) -> Vec<HeaderValue> {
+    let lines = || answer.get_all(header::SET_COOKIE).iter().filter(|line| !line.is_empty());
+    if lines().any(|line| line.as_bytes().contains(&b';')) {
+        return lines().cloned().collect();
+    }
+    joined(answer, &header::SET_COOKIE).filter(|line| !line.is_empty()).into_iter().collect()
 }
 
 /// Whether a header of an answer may stand in a request that has its own framing, host and connection.
@@ -188,13 +197,32 @@ mod tests {
 
     #[test]
     fn cookies_by_status() {
-        let cookie = Some(HeaderValue::from_static("a=1"));
-        let usual = Granted { cookie: cookie.clone(), ..Granted::default() };
+        let usual = Granted { cookies: vec![HeaderValue::from_static("a=1")], ..Granted::default() };
         let always = Granted { always_set_cookie: true, ..usual.clone() };
         for (status, expected) in [(200, true), (202, false), (302, true), (404, false), (500, false)] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(usual.cookie_for(status).is_some(), expected, "{status}");
-            assert!(always.cookie_for(status).is_some(), "{status}");
+            assert_eq!(!usual.cookies_for(status).is_empty(), expected, "{status}");
+            assert!(!always.cookies_for(status).is_empty(), "{status}");
+        }
+    }
+
+    #[test]
+    fn lines_of_cookies() {
+        let rows: [(&[&str], &[&str]); 4] = [
+            (&[], &[]),
+            (&["a=1; Path=/"], &["a=1; Path=/"]),
+            (&["a=1", "b=2"], &["a=1, b=2"]),
+            (
+                &["a_0=1; Path=/; Expires=Sat, 22 Nov 2036 07:00:00 GMT", "a_1=2; Path=/"],
+                &["a_0=1; Path=/; Expires=Sat, 22 Nov 2036 07:00:00 GMT", "a_1=2; Path=/"],
+            ),
+        ];
+        for (lines, expected) in rows {
+            let mut answer = HeaderMap::new();
+            for line in lines {
+                answer.append(header::SET_COOKIE, HeaderValue::from_static(line));
+            }
+            assert_eq!(cookies(&answer), expected, "{lines:?}");
         }
     }
 }

@@ -11,10 +11,12 @@ use super::facts::Facts;
 use super::login;
 use super::phases::Stopped;
 use super::respond::{self, Answer};
+use super::snippets;
 use super::worker::LocalLive;
 use super::zone::Beyond;
 use crate::policy::RoutePolicy;
 use crate::policy::access::{Access, Said, Satisfy};
+use crate::policy::external_auth::Granted;
 use crate::policy::limits::Limits;
 
 type Request = http::Request<Incoming>;
@@ -42,10 +44,11 @@ pub async fn admit(exchange: &mut Exchange, policy: &RoutePolicy, mut request: R
         return Err(Stopped { answer: respond::page(status), unread: Some(request.into_body()) });
     }
     let mut gate = Gate::new(access.satisfy);
-    gate.hear(match access.networks.decide(exchange.remote().ip()) {
-        Said::Granted => Verdict::Granted,
-        Said::Refused => Verdict::Refused(respond::page(StatusCode::FORBIDDEN)),
-        Said::Nothing => Verdict::Nothing,
+    // One module of nginx's has the lists and what snippets add to them.
+    gate.hear(match (access.networks.decide(exchange.remote().ip()), snippets::said(exchange)) {
+        (Said::Refused, _) | (_, Said::Refused) => Verdict::Refused(respond::page(StatusCode::FORBIDDEN)),
+        (Said::Granted, _) | (_, Said::Granted) => Verdict::Granted,
+        (Said::Nothing, Said::Nothing) => Verdict::Nothing,
     });
     if let Some(login) = access.login.as_ref().filter(|_| !gate.is_settled) {
         gate.hear(login::ask(exchange, login, request.headers()).await);
@@ -62,6 +65,10 @@ pub async fn admit(exchange: &mut Exchange, policy: &RoutePolicy, mut request: R
             None => answer,
         };
         return Err(Stopped { answer, unread: Some(request.into_body()) });
+    }
+    if let (Some(auth), None) = (&policy.external_auth, &exchange.granted) {
+        // Nobody was asked: what only the service may say does not come from the client either.
+        exchange.granted = Some(Box::new(Granted::of(auth, &HeaderMap::new())));
     }
     if access.login.is_some() {
         // A password that was meant for us is no upstream's business (contract §10).

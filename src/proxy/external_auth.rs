@@ -14,11 +14,14 @@ use super::facts::Facts;
 use super::question::answers::Said;
 use super::question::{self, Question};
 use super::respond::{self, Answer};
+use super::snippets;
 use super::upstream::Failure;
 use crate::policy::RoutePolicy;
 use crate::policy::external_auth::{Cache, ExternalAuth, Granted, Outcome};
 use crate::policy::headers::{self, NameRules, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_REAL_IP, X_REQUEST_ID, X_SCHEME};
+use crate::policy::snippet::State;
 use crate::policy::template::Template;
+use crate::policy::upstream::Timeouts;
 use crate::table::Route;
 
 const X_ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
@@ -26,6 +29,16 @@ const X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
 const X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
 const X_SENT_FROM: HeaderName = HeaderName::from_static("x-sent-from");
 const X_AUTH_REQUEST_REDIRECT: HeaderName = HeaderName::from_static("x-auth-request-redirect");
+
+/// What speaks of the representation that one client has, or wants a part of (RFC 9110 §13.1, §14.2).
+const CONDITIONS: [HeaderName; 6] = [
+    header::IF_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_NONE_MATCH,
+    header::IF_RANGE,
+    header::IF_UNMODIFIED_SINCE,
+    header::RANGE,
+];
 
 /// What the service says of a request, now or a while ago.
 /// What it gives a request that passes is put into [`Exchange::granted`].
@@ -35,12 +48,20 @@ pub async fn verdict(exchange: &mut Exchange, auth: &ExternalAuth, headers: &Hea
         return Verdict::Refused(respond::page(StatusCode::INTERNAL_SERVER_ERROR));
     };
     let facts = Facts { exchange, headers };
+    let state = match auth.snippet.as_ref().map(|snippet| snippets::question(exchange, snippet, headers)) {
+        None => State::default(),
+        Some(Ok(state)) => state,
+        Some(Err(status)) => {
+            let said = Said { outcome: Outcome::of(status), ..Said::nothing(auth) };
+            return decided(exchange, auth, route, headers, said);
+        }
+    };
     let cached = auth.cache.as_ref().map(|cache| (cache, key(cache, route, &facts)));
     let (answers, now) = (&exchange.worker.questions.answers, exchange.worker.timers.now());
     let known = cached.as_ref().and_then(|(_, key)| answers.borrow().get(key, now));
     let said = match known {
         Some(said) => said,
-        None => match ask(exchange, auth, headers, route).await {
+        None => match ask(exchange, auth, headers, route, &state).await {
             Ok(head) => {
                 if Outcome::of(head.status) == Outcome::Failed {
                     tell(exchange, auth, format_args!("it answered {}", head.status));
@@ -59,17 +80,20 @@ pub async fn verdict(exchange: &mut Exchange, auth: &ExternalAuth, headers: &Hea
             }
             Err(failure) => {
                 tell(exchange, auth, format_args!("{failure}"));
-                let (outcome, granted) = (Outcome::Failed, Granted::default());
-                Said { outcome, granted, challenges: Vec::new() }
+                Said::nothing(auth)
             }
         },
     };
+    decided(exchange, auth, route, headers, said)
+}
+
+fn decided(exchange: &mut Exchange, auth: &ExternalAuth, route: &Route, headers: &HeaderMap, said: Said) -> Verdict {
     match said.outcome {
         Outcome::Pass => {
             exchange.granted = Some(Box::new(said.granted));
             Verdict::Granted
         }
-        _ => Verdict::Refused(refusal(auth, route, &facts, said)),
+        _ => Verdict::Refused(refusal(auth, route, &Facts { exchange, headers }, said)),
     }
 }
 
@@ -98,10 +122,11 @@ async fn ask(
     auth: &ExternalAuth,
     headers: &HeaderMap,
     route: &Route,
+    state: &State,
 ) -> Result<http::response::Parts, Failure> {
     let facts = Facts { exchange, headers };
     let target = question::target(&auth.target.fill(&facts)).ok_or(Failure::Invalid)?;
-    let headers = question_headers(exchange, auth, &facts).ok_or(Failure::Invalid)?;
+    let headers = question_headers(exchange, auth, &facts, state).ok_or(Failure::Invalid)?;
     let method = auth.method.as_ref().unwrap_or(&Method::GET);
     let progress = Progress::new(&exchange.worker.timers);
     let upstream = &route.policy.upstream;
@@ -109,7 +134,9 @@ async fn ask(
         worker: &exchange.worker,
         live: &exchange.live,
         destination: auth.destination,
-        timeouts: upstream.timeouts,
+        // Only how long to wait for a connection is the Ingress's: nginx's own limits hold for the rest, so that long
+        // ones for WebSockets do not let a service that hangs hold every request.
+        timeouts: Timeouts { connect: upstream.timeouts.connect, ..Timeouts::default() },
         head_limit: upstream.response_head_limit,
         keep: auth.keep,
     };
@@ -125,7 +152,7 @@ async fn ask(
 
 /// The client's headers, with what the service is told of the request (the row of `auth-url`). `None`: one of them
 /// cannot be sent.
-fn question_headers(exchange: &Exchange, auth: &ExternalAuth, facts: &Facts<'_>) -> Option<HeaderMap> {
+fn question_headers(exchange: &Exchange, auth: &ExternalAuth, facts: &Facts<'_>, state: &State) -> Option<HeaderMap> {
     let global = &exchange.live.table().global;
     let mut headers = facts.headers.clone();
     if exchange.version == Version::HTTP_2 {
@@ -154,9 +181,16 @@ fn question_headers(exchange: &Exchange, auth: &ExternalAuth, facts: &Facts<'_>)
         None => target,
     };
     headers.insert(X_AUTH_REQUEST_REDIRECT, redirect);
+    if auth.cache.is_some() {
+        // The answer may be another request's, too, so nothing of this one's own cache is asked (nginx's proxy_cache).
+        CONDITIONS.iter().for_each(|name| drop(headers.remove(name)));
+    }
     for (name, template) in &auth.set_headers {
         let value = HeaderValue::from_bytes(&template.fill(facts)).ok()?;
         headers::put(&mut headers, name.clone(), value);
+    }
+    if let Some(snippet) = &auth.snippet {
+        snippets::question_head(facts, snippet, state, &mut headers);
     }
     Some(headers)
 }
@@ -170,7 +204,7 @@ fn refusal(auth: &ExternalAuth, route: &Route, facts: &Facts<'_>, said: Said) ->
         }
     }
     let mut answer = instead_of_401(auth, &route.policy, facts, answer);
-    if let Some(cookie) = said.granted.cookie_for(answer.status()) {
+    for cookie in said.granted.cookies_for(answer.status()) {
         answer.headers_mut().append(header::SET_COOKIE, cookie.clone());
     }
     answer

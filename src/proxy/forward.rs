@@ -278,12 +278,10 @@ fn prepare(
     let rules = NameRules { drop_invalid: global.drop_invalid_headers, underscores: global.underscores_in_headers };
     headers::to_upstream(&mut parts.headers, client, rules, &global.trust);
     client_certificate::tell(exchange, &mut parts.headers);
-    match (&exchange.granted, &plan.route.policy.external_auth) {
-        (Some(granted), _) if is_page => granted.forget(&mut parts.headers),
-        (Some(granted), _) => granted.apply(&mut parts.headers),
-        // Another rule let the request in (`satisfy: any`): these headers are the service's all the same.
-        (None, Some(auth)) => auth.response_headers.iter().for_each(|name| drop(parts.headers.remove(name))),
-        (None, None) => {}
+    match &exchange.granted {
+        Some(granted) if is_page => granted.forget(&mut parts.headers),
+        Some(granted) => granted.apply(&mut parts.headers),
+        None => {}
     }
     match held.length {
         Some(length) if length > 0 || declared => {

@@ -89,7 +89,8 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
     for cookie in exchange.set_cookies.drain(..) {
         answer.headers_mut().append(header::SET_COOKIE, cookie);
     }
-    if let Some(cookie) = exchange.granted.as_ref().and_then(|granted| granted.cookie_for(answer.status())) {
+    let status = answer.status();
+    for cookie in exchange.granted.iter().flat_map(|granted| granted.cookies_for(status)) {
         answer.headers_mut().append(header::SET_COOKIE, cookie.clone());
     }
     snippets::answer(&mut exchange, &mut answer);
@@ -293,10 +294,7 @@ async fn located(
     };
 
     // PREACCESS and ACCESS; a page that is not there is kept from strangers, too
-    if !snippets::allows(exchange) {
-        return Err(Stopped::page(StatusCode::FORBIDDEN, request));
-    }
-    if policy.access.is_some() || policy.external_auth.is_some() {
+    if policy.access.is_some() || policy.external_auth.is_some() || exchange.snippet.is_some() {
         request = access::admit(exchange, policy, request).await?;
     }
     let Some(Serving { upstream, stand_in }) = serving else {

@@ -15,6 +15,7 @@ use super::redirects;
 use super::respond::{self, Answer};
 use crate::base::path::escape_path;
 use crate::policy::RoutePolicy;
+use crate::policy::access::Said;
 use crate::policy::edits::Edits;
 use crate::policy::headers::joined;
 use crate::policy::snippet::{self, Env, Flow, Found, Place, Returned, ServerSnippet, Snippet, State, Step, Text};
@@ -55,7 +56,7 @@ fn enter(exchange: &mut Exchange, snippet: Option<&Arc<Snippet>>, headers: &Head
     match (snippet, &mut exchange.snippet) {
         (None, None) => {}
         (Some(snippet), None) => {
-            let place = Place { path: exchange.path.clone(), query: exchange.uri.query().map(str::to_owned) };
+            let place = place(exchange);
             let (snippet, headers) = (Arc::clone(snippet), headers.clone());
             let (state, upstream) = (State::default(), HeaderMap::new());
             exchange.snippet = Some(Box::new(Run { snippet, state, place, moved: false, headers, upstream }));
@@ -177,9 +178,43 @@ pub fn rewrite(exchange: &mut Exchange, policy: &RoutePolicy, request: &mut Requ
 }
 
 /// ACCESS: `allow`, `deny`, `limit_except`.
-pub fn allows(exchange: &Exchange) -> bool {
-    let Some(run) = &exchange.snippet else { return true };
-    run.snippet.access.allows(exchange.remote().ip(), &exchange.method)
+fn allows(exchange: &Exchange) -> bool {
+    said(exchange) != Said::Refused
+}
+
+/// What these say of a request.
+pub fn said(exchange: &Exchange) -> Said {
+    let Some(run) = &exchange.snippet else { return Said::Nothing };
+    match run.snippet.access.decide(exchange.remote().ip(), &exchange.method) {
+        Some(true) => Said::Granted,
+        Some(false) => Said::Refused,
+        None => Said::Nothing,
+    }
+}
+
+/// The directives of a question: what they leave behind, or the status that they answer in its place.
+pub fn question(exchange: &Exchange, snippet: &Snippet, headers: &HeaderMap) -> Result<State, StatusCode> {
+    let (mut state, mut place) = match &exchange.snippet {
+        Some(run) => (run.state.clone(), run.place.clone()),
+        None => (State::default(), place(exchange)),
+    };
+    let returned = match snippet::run(&snippet.steps, &Facts { exchange, headers }, &mut state, &mut place) {
+        Flow::Next | Flow::Break | Flow::Again => return Ok(state),
+        Flow::Return(returned) => returned,
+    };
+    let (Returned::Page(code) | Returned::Text(code, _) | Returned::Redirect(code, _)) = returned;
+    Err(StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
+}
+
+/// The head of a question. `values` are those of the request.
+pub fn question_head(values: &Facts<'_>, snippet: &Snippet, state: &State, headers: &mut HeaderMap) {
+    let place = values.exchange.snippet.as_ref().map_or_else(|| place(values.exchange), |run| run.place.clone());
+    let env = Env { values, state, place: &place };
+    snippet.edits.upstream(headers, |text| text.fill(&env, None));
+}
+
+fn place(exchange: &Exchange) -> Place {
+    Place { path: exchange.path.clone(), query: exchange.uri.query().map(str::to_owned) }
 }
 
 /// Path and query as directives have left them, escaped; `None` when they are the client's.

@@ -233,6 +233,9 @@ fn policy(out: &mut String, policy: &RoutePolicy) {
         if auth.cache.is_some() {
             out.push_str(" auth-cache");
         }
+        for line in auth.snippet.iter().flat_map(|snippet| &snippet.source) {
+            let _ = write!(out, " auth-snippet={line:?}");
+        }
     }
     if let Some(mirror) = &policy.mirror {
         let body = if mirror.with_body { "" } else { " mirror-body=off" };

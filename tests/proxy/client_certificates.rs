@@ -232,6 +232,24 @@ fn authentication_services_and_copies_are_told_nothing_forged() {
 }
 
 #[test]
+fn an_authentication_service_is_told_as_an_upstream_is() {
+    let (site, auth) = (site(), Upstream::start("auth"));
+    let url = format!("http://{}/", auth.addr());
+    let ingress = Ingress::new("asks").rule("asks.test", "/", "one").tls(&["asks.test"], None).nginx("auth-url", &url);
+    let ingress = ingress.nginx("auth-tls-secret", "default/ca").nginx("auth-tls-verify-client", "optional");
+    site.manifests.ingress(&ingress.nginx("auth-tls-pass-certificate-to-upstream", "true"));
+    site.proxy.wait_until("asks.test", "/", |r| r.status == 308);
+    let forged = ["ssl-client-verify: SUCCESS", "ssl-client-subject-dn: CN=root", "ssl-client-cert: forged"];
+    for (identity, verify, subject) in [(Some(&site.good), "SUCCESS", Some("O=Org,CN=alice")), (None, "NONE", None)] {
+        assert_eq!(site.open("asks.test", identity).get_with("asks.test", "/", &forged).status, 200, "{verify}");
+        let asked = auth.last();
+        assert_eq!((asked.header("ssl-client-verify"), asked.header("ssl-client-subject-dn")), (Some(verify), subject));
+        let passed = asked.header("ssl-client-cert");
+        assert_eq!(passed.is_some_and(|text| text.starts_with("-----BEGIN")), identity.is_some(), "{passed:?}");
+    }
+}
+
+#[test]
 fn variables() {
     let site = site();
     let ingress = Ingress::new("vars").rule("vars.test", "/", "one").tls(&["vars.test"], None);

@@ -3,8 +3,6 @@
 #[path = "external_auth/oauth.rs"]
 mod oauth;
 
-use std::time::{Duration, Instant};
-
 use crate::kit::manifests::service;
 use crate::kit::{H2, Identity, Ingress, Manifests, Proxy, Raw, Response, Upstream, eventually};
 
@@ -92,15 +90,6 @@ fn the_question_has_the_clients_head_and_no_body() {
 }
 
 #[test]
-fn who_is_not_asked_about_speaks_for_nobody() {
-    let annotations =
-        [("satisfy", "any"), ("whitelist-source-range", "127.0.0.1"), ("auth-response-headers", "X-User")];
-    let world = world(&annotations);
-    let response = world.get(&["X-User: forged"]);
-    assert_eq!((response.status, response.seen().header("x-user"), world.auth.requests()), (200, None, 0));
-}
-
-#[test]
 fn the_question_has_what_clients_may_not_say_and_odd_paths_as_sent() {
     let world = world(&[]);
     let sent = "GET /\u{e9}?x=1 HTTP/1.1\r\nHost: a.test\r\nssl-client-verify: SUCCESS\r\nssl-client-subject-dn: CN=root\r\n\r\n";
@@ -108,6 +97,122 @@ fn the_question_has_what_clients_may_not_say_and_odd_paths_as_sent() {
     let asked = world.auth.last();
     assert_eq!((asked.header("ssl-client-verify"), asked.header("ssl-client-subject-dn")), (None, None));
     assert_eq!(asked.header("x-original-url"), Some("http://a.test/\u{c3}\u{a9}?x=1"));
+}
+
+#[test]
+fn the_question_has_the_chain_of_proxies_where_it_is_kept() {
+    let (one, auth) = (Upstream::start("one"), Upstream::start("auth"));
+    let manifests = Manifests::new();
+    let settings = [("use-forwarded-headers", "true"), ("compute-full-forwarded-for", "true")];
+    manifests.upstream(&one).config_map("default", "settings", &settings).ingress(&asking(&auth, &[]));
+    let proxy = Proxy::start(&manifests, &["--configmap=default/settings"]);
+    let response = proxy.get_with("a.test", "/", &["X-Forwarded-For: 9.9.9.9"]);
+    let chain = response.seen().header("x-forwarded-for").map(str::to_owned);
+    assert_eq!(chain.as_deref(), Some("9.9.9.9, 127.0.0.1"));
+    assert_eq!(auth.last().header("x-forwarded-for"), chain.as_deref());
+    assert_eq!(auth.last().header("x-real-ip"), Some("9.9.9.9"));
+}
+
+#[test]
+fn an_answer_for_many_is_asked_for_without_conditions() {
+    let fields = ["If-None-Match: \"x\"", "Range: bytes=0-1", "If-Range: \"x\"", "Accept: text/x"];
+    for (annotations, expected) in [(&[][..], Some("bytes=0-1")), (&[("auth-cache-key", "$cookie_s")], None)] {
+        let world = world(annotations);
+        let response = world.get(&fields);
+        assert_eq!((response.status, response.seen().header("range")), (200, Some("bytes=0-1")));
+        let asked = world.auth.last();
+        assert_eq!((asked.header("range"), asked.header("accept")), (expected, Some("text/x")));
+        assert_eq!(asked.header("if-none-match").is_some(), expected.is_some());
+    }
+}
+
+#[test]
+fn who_passes_without_a_question_brings_no_headers_of_the_service() {
+    let world =
+        world(&[("auth-response-headers", "X-User"), ("satisfy", "any"), ("whitelist-source-range", "127.0.0.0/8")]);
+    let response = world.get(&["X-User: forged", "X-Other: mine"]);
+    assert_eq!((response.status, world.auth.requests()), (200, 0));
+    assert_eq!((response.seen().header("x-user"), response.seen().header("x-other")), (None, Some("mine")));
+}
+
+/// Snippets are allowed, with these further settings.
+fn with_snippets(settings: &[(&str, &str)], ingress: impl Fn(&Upstream) -> Ingress) -> World {
+    let (upstream, auth) = (Upstream::start("one"), Upstream::start("auth"));
+    let manifests = Manifests::new();
+    let allowed = [("allow-snippet-annotations", "true"), ("annotations-risk-level", "Critical")];
+    let url = format!("http://{}/global", auth.addr());
+    let all = [&allowed[..], &[("global-auth-url", &url)], settings].concat();
+    manifests.upstream(&upstream).config_map("default", "settings", &all).ingress(&ingress(&auth));
+    let proxy = Proxy::start(&manifests, &["--configmap=default/settings"]);
+    World { upstream, auth, manifests, proxy }
+}
+
+#[test]
+fn a_snippet_changes_the_question_or_answers_it() {
+    let snippet = "
+        proxy_set_header Content-Length \"\";
+        proxy_set_header X-Sent-From us; proxy_set_header X-Path $request_uri$mine; proxy_set_header Cookie '';
+        if ($request_method = OPTIONS) { return 200; }
+        if ($request_uri ~ ^/public/) { set $free 1; }
+        if ($free) { return 204; }
+        if ($arg_n) { return 403; }
+        if ($arg_r) { return 302 /elsewhere; }";
+    let annotations =
+        [("auth-snippet", snippet), ("configuration-snippet", "set $mine !;"), ("auth-response-headers", "X-User")];
+    let world = with_snippets(&[], |auth| asking(auth, &annotations));
+    world.auth.set("x-test-status", "401");
+    let rows = [
+        ("GET", "/p", 401, 1),
+        ("OPTIONS", "/p", 200, 0),
+        ("GET", "/public/x", 200, 0),
+        ("GET", "/p?n=1", 403, 0),
+        ("GET", "/p?r=1", 500, 0),
+    ];
+    for (method, target, status, questions) in rows {
+        let (before, mut client) = (world.auth.requests(), Raw::connect(world.proxy.http()));
+        let answer = client
+            .request(format!("{method} {target} HTTP/1.1\r\nHost: a.test\r\nX-User: forged\r\nCookie: a=1\r\n\r\n"));
+        assert_eq!((answer.status, world.auth.requests() - before), (status, questions), "{method} {target}");
+        if status == 200 {
+            assert_eq!(answer.seen().header("x-user"), None, "what the service did not say is nobody's to say");
+        }
+    }
+    let asked = world.auth.last();
+    assert_eq!((asked.header("x-sent-from"), asked.header("x-path")), (Some("us"), Some("/p!")));
+    assert_eq!(asked.header("cookie"), None);
+}
+
+#[test]
+fn the_global_question_has_a_snippet_too() {
+    let ingress = |_: &Upstream| Ingress::new("web").rule("a.test", "/", "one").nginx("auth-snippet", "proxy_pass /;");
+    let world = with_snippets(&[("global-auth-snippet", "proxy_set_header X-Mine $host;")], ingress);
+    assert_eq!(world.proxy.get("a.test", "/").status, 200, "an Ingress that does not ask has no snippet of a question");
+    assert_eq!(world.auth.last().header("x-mine"), Some("a.test"));
+    let url = format!("http://{}/", world.auth.addr());
+    let broken = [
+        ("annotations-risk-level", "Critical"),
+        ("global-auth-url", url.as_str()),
+        ("global-auth-snippet", "proxy_pass http://elsewhere;"),
+    ];
+    world.manifests.config_map("default", "settings", &broken);
+    world.proxy.wait_until("a.test", "/", |r| r.status == 503);
+}
+
+#[test]
+fn networks_of_a_snippet_and_the_service_are_alternatives() {
+    for (satisfy, network, service, status) in [
+        ("any", "deny all;", "200", 200),
+        ("any", "deny all;", "401", 401),
+        ("any", "allow 127.0.0.0/8; deny all;", "401", 200),
+        ("any", "limit_except POST { deny all; }", "200", 200),
+        ("all", "deny all;", "200", 403),
+        ("all", "allow 127.0.0.0/8; deny all;", "401", 401),
+    ] {
+        let annotations = [("satisfy", satisfy), ("configuration-snippet", network)];
+        let world = with_snippets(&[], |auth| asking(auth, &annotations));
+        world.auth.set("x-test-status", service);
+        assert_eq!(world.proxy.get("a.test", "/").status, status, "{satisfy} {network} {service}");
+    }
 }
 
 #[test]
@@ -230,9 +335,7 @@ fn a_page_that_is_not_there_is_kept_from_strangers() {
 #[test]
 fn a_service_that_is_dead_or_slow_lets_nobody_pass_and_comes_back() {
     let world = world(&[("proxy-read-timeout", "1"), ("proxy-connect-timeout", "1")]);
-    let began = Instant::now();
-    assert_eq!(world.get(&["x-test-delay-ms: 20000"]).status, 500);
-    assert!(began.elapsed() < Duration::from_secs(5), "the location's time limits are the question's");
+    assert_eq!(world.get(&["x-test-delay-ms: 1500"]).status, 200, "the location's time to read is not the question's");
     let World { upstream, auth, manifests, proxy } = world;
     let address = auth.addr();
     auth.stop();

@@ -29,7 +29,6 @@ use crate::policy::client_certificate::{ErrorPage, Verify};
 use crate::snapshot::ObjectKey;
 
 const LATER: &str = "not in this version yet";
-const SNIPPET: Support = Ignored("not in this version yet; off by default as in ingress-nginx");
 const SNIPPETS: Support = Partial("a list of directives, see docs/snippets.md; another refuses the Ingress");
 
 settings! {
@@ -212,7 +211,7 @@ settings! {
         "auth-keepalive-share-vars" { "true or false" }
             [Location Low Default] = "false" Ignored("questions have the variables of their request anyway");
         /// nginx configuration for the question.
-        "auth-snippet" { "nginx configuration" } [Location Critical Default] = "" SNIPPET;
+        "auth-snippet" { auth_snippet: String } [Location Critical Reject] = "" SNIPPETS;
         /// Whether the global external authentication applies.
         "enable-global-auth" { enable_global_auth: bool } [Location Low Default] = "true" Full;
     }

@@ -271,7 +271,8 @@ settings! {
         /// As auth-signin-redirect-param, for every location without its own.
         "global-auth-signin-redirect-param" { global_auth_signin_redirect_param: String } = "rd" Full;
         /// As auth-snippet, for every location without its own.
-        "global-auth-snippet" { "text" } = "" Ignored("there is no nginx configuration to put it into");
+        "global-auth-snippet" { global_auth_snippet: String }
+            = "" Partial("a list of directives, see docs/snippets.md; with another every path that asks answers 503");
         /// As auth-url, for every location without its own.
         access "global-auth-url" { global_auth_url: String } = "" Full;
         /// Who may read `/nginx_status`.

@@ -6,6 +6,7 @@ use crate::compile::annotations::Annotations;
 use crate::compile::annotations::value::FromAnnotation as _;
 use crate::compile::annotations::values_question::HeaderNames;
 use crate::compile::configmap::ConfigMapSettings;
+use crate::compile::snippet::{Context, Level, read};
 use crate::policy::external_auth::Keeping;
 
 /// External authentication as written, by an Ingress or for all of them.
@@ -21,11 +22,12 @@ pub struct WrittenAuth {
     pub cache_key: Option<String>,
     pub cache_keeping: Option<Keeping>,
     pub keep: bool,
+    pub snippet: Option<Level>,
 }
 
 impl WrittenAuth {
     /// An Ingress's own, if it has one.
-    pub fn of_ingress(a: &Annotations) -> Option<Self> {
+    pub fn of_ingress(a: &Annotations, snippet: Option<&Level>) -> Option<Self> {
         Some(Self {
             url: a.auth_url.as_ref()?.as_str().to_owned(),
             method: a.auth_method.as_ref().map(|m| m.0.clone()),
@@ -38,6 +40,7 @@ impl WrittenAuth {
             cache_keeping: a.auth_cache_duration.as_ref().map(|d| d.0.clone()),
             keep: [a.auth_keepalive.unwrap_or(0), a.auth_keepalive_requests.unwrap_or(1000)].iter().all(|n| *n > 0)
                 && a.auth_keepalive_timeout != Some(0),
+            snippet: snippet.cloned(),
         })
     }
 
@@ -48,7 +51,10 @@ impl WrittenAuth {
         // A list that cannot be read would leave headers to the client that the service vouches for.
         let headers =
             text(&raw.global_auth_response_headers).map(|list| HeaderNames::from_annotation(&list)).transpose();
-        Some(headers.map_err(|error| ("auth-response-headers", error)).map(|headers| Self {
+        let headers = headers.map_err(|error| ("auth-response-headers", error));
+        let snippet = text(&raw.global_auth_snippet).map(|text| read(&text, Context::Question)).transpose();
+        let snippet = snippet.map_err(|error| ("auth-snippet", error));
+        Some(headers.and_then(|headers| Ok((headers, snippet?))).map(|(headers, snippet)| Self {
             url,
             method: raw.global_auth_method.as_ref().map(|m| m.0.clone()),
             signin: text(&raw.global_auth_signin),
@@ -59,6 +65,7 @@ impl WrittenAuth {
             cache_key: text(&raw.global_auth_cache_key),
             cache_keeping: raw.global_auth_cache_duration.as_ref().map(|d| d.0.clone()),
             keep: false,
+            snippet,
         }))
     }
 }

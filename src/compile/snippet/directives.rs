@@ -12,10 +12,11 @@ use crate::policy::snippet::{LimitExcept, Net, OwnPath, Pattern, Rule};
 
 impl Reader<'_> {
     pub(super) fn directive(self, directive: &Directive, level: &mut Level) -> Result<(), String> {
-        use Context::{Http, If, Location, OwnLocation, Server, ServerIf};
+        use Context::{Http, If, Location, OwnLocation, Question, QuestionIf, Server, ServerIf};
         let allowed: &[Context] = match directive.name() {
-            "set" | "return" | "rewrite" | "break" => &[Server, Location, OwnLocation, If, ServerIf],
-            "if" => &[Server, Location, OwnLocation],
+            "set" | "return" | "break" => &[Server, Location, OwnLocation, If, ServerIf, Question, QuestionIf],
+            "rewrite" => &[Server, Location, OwnLocation, If, ServerIf],
+            "if" => &[Server, Location, OwnLocation, Question],
             "add_header"
             | "more_set_headers"
             | "more_clear_headers"
@@ -25,11 +26,10 @@ impl Reader<'_> {
             "allow" | "deny" | "satisfy" => &[Http, Server, Location, OwnLocation],
             "limit_except" => &[Location, OwnLocation],
             "proxy_hide_header" => &[Http, Server, Location],
-            "proxy_set_header"
-            | "client_max_body_size"
-            | "proxy_connect_timeout"
-            | "proxy_send_timeout"
-            | "proxy_read_timeout" => &[Location],
+            "proxy_set_header" => &[Location, Question],
+            "client_max_body_size" | "proxy_connect_timeout" | "proxy_send_timeout" | "proxy_read_timeout" => {
+                &[Location]
+            }
             "location" => &[Server],
             _ => return Err("it is not on the list of directives that are understood here".to_owned()),
         };

@@ -2,7 +2,7 @@
 
 use http::header::{self, HeaderName};
 
-use super::Reader;
+use super::{Context, Reader};
 use crate::policy::edits::{Add, Edit, Edits, What};
 
 /// What frames a message or belongs to one connection: an edit of it would split or smuggle messages.
@@ -26,6 +26,9 @@ impl Reader<'_> {
                 };
                 edits.add.push(Add { name: of_answer(header)?, value: self.text(value)?, always });
             }
+            // A question has no body, so nothing frames one.
+            ("proxy_set_header", [header, value])
+                if self.context == Context::Question && value.is_empty() && frames(header) => {}
             ("proxy_set_header", [header, value]) => {
                 let name = named(header)?;
                 // Both are made for each request, an upgrade's, too; what snippets say of them is what happens anyway.
@@ -114,6 +117,10 @@ impl Kind {
     fn is_clear(self) -> bool {
         matches!(self, Self::Clear | Self::ClearInput)
     }
+}
+
+fn frames(text: &str) -> bool {
+    HeaderName::from_bytes(text.as_bytes()).is_ok_and(|name| FRAMING.contains(&name))
 }
 
 fn named(text: &str) -> Result<HeaderName, String> {

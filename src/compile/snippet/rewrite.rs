@@ -51,10 +51,14 @@ impl Reader<'_> {
     /// `if`: its condition, and its block, whose headers are in force once it was entered.
     pub(super) fn condition(self, words: &[String], block: &[Directive], level: &mut Level) -> Result<(), String> {
         let condition = self.read_condition(words)?;
-        let context = if self.context == Context::Server { Context::ServerIf } else { Context::If };
+        let context = match self.context {
+            Context::Server => Context::ServerIf,
+            Context::Question => Context::QuestionIf,
+            _ => Context::If,
+        };
         let mut inner = Level::default();
         self.within(context).all(block, &mut inner)?;
-        // A server's `if` has no headers.
+        // The `if` of a server or of a question has no headers.
         let block = (context == Context::If).then_some(level.ifs.len());
         if context == Context::If {
             level.ifs.push(inner.edits);

@@ -55,14 +55,19 @@ pub struct LimitExcept {
 }
 
 impl Access {
-    /// The first rule that has the address decides; nobody is kept out by none.
+    /// Nobody is kept out by no rule.
     pub fn allows(&self, client: IpAddr, method: &Method) -> bool {
+        self.decide(client, method).unwrap_or(true)
+    }
+
+    /// The first rule that has the address decides; `None`: no rule has it.
+    pub fn decide(&self, client: IpAddr, method: &Method) -> Option<bool> {
         // GET brings HEAD.
         let asked = if *method == Method::HEAD { &Method::GET } else { method };
         let limited = self.limit_except.as_ref().filter(|l| !l.methods.contains(method) && !l.methods.contains(asked));
         let rules =
             limited.map_or(&self.rules, |limited| if limited.rules.is_empty() { &self.rules } else { &limited.rules });
         let client = client.to_canonical();
-        rules.iter().find(|rule| rule.net.is_none_or(|net| net.contains(client))).is_none_or(|rule| rule.allows)
+        rules.iter().find(|rule| rule.net.is_none_or(|net| net.contains(client))).map(|rule| rule.allows)
     }
 }

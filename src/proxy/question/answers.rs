@@ -3,10 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
-use crate::policy::external_auth::{Granted, Outcome};
+use crate::policy::external_auth::{ExternalAuth, Granted, Outcome};
 
 /// Answers that are kept, and bytes of them with their keys.
 const MAX_ANSWERS: usize = 10_000;
@@ -27,12 +27,18 @@ impl Said {
     /// The same in memory of its own: a header is a piece of all that was read with it, bodies included.
     fn unshared(mut self) -> Self {
         let values = self.granted.headers.iter_mut().filter_map(|(_, value)| value.as_mut());
-        for value in values.chain(&mut self.granted.cookie).chain(&mut self.challenges) {
+        for value in values.chain(&mut self.granted.cookies).chain(&mut self.challenges) {
             if let Ok(own) = HeaderValue::from_bytes(value.as_bytes()) {
                 *value = own;
             }
         }
         self
+    }
+
+    /// The service did not say anything: nobody passes, and nothing of the client's counts as the service's.
+    pub fn nothing(auth: &ExternalAuth) -> Self {
+        let granted = Granted::of(auth, &HeaderMap::new());
+        Self { outcome: Outcome::Failed, granted, challenges: Vec::new() }
     }
 }
 

@@ -8,6 +8,7 @@ use super::url::Url;
 use crate::compile::annotations::values_question::header_name;
 use crate::compile::endpoints::Owner;
 use crate::compile::settings::questions::WrittenAuth;
+use crate::compile::snippet;
 use crate::policy::external_auth::{Cache, ExternalAuth, may_be_copied, may_identify, signin_text};
 use crate::policy::template::Template;
 use crate::snapshot::ObjectKey;
@@ -52,6 +53,7 @@ impl Collecting<'_, '_, '_> {
             always_set_cookie: written.always_set_cookie,
             cache,
             keep: written.keep,
+            snippet: written.snippet.as_ref().and_then(|level| snippet::location(&[], level)),
         };
         Ok((auth, warnings))
     }

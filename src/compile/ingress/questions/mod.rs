@@ -97,7 +97,8 @@ struct Collecting<'c, 'a, 'u> {
 impl Collecting<'_, '_, '_> {
     /// An Ingress's own authentication.
     fn own(&mut self, item: &Owned) -> Option<Auth> {
-        let written = WrittenAuth::of_ingress(item.annotations())?;
+        let snippet = item.parsed.snippets.as_ref().and_then(|snippets| snippets.question.as_ref());
+        let written = WrittenAuth::of_ingress(item.annotations(), snippet)?;
         let ingress = &item.ingress;
         let cost = "its paths answer 500";
         let owner = Owner::Url(Arc::clone(ingress), "auth-url", cost);
