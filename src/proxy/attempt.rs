@@ -8,7 +8,6 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use http::{Response, StatusCode};
-use hyper::body::Incoming;
 
 use super::body::{Progress, RequestBody, Waiting};
 use super::choose::choose;
@@ -16,8 +15,9 @@ use super::exchange::{Exchange, Tried, head_bytes, request_head_bytes};
 use super::forward::Plan;
 use super::timer::Deadline;
 use super::upstream::Failure;
+use super::upstream::body::ResponseBody;
 use super::upstream::connect::{self, Transport};
-use super::upstream::pool::{Lease, Sent};
+use super::upstream::pool::{Lease, Unsent};
 use super::worker::Worker;
 use crate::policy::retry::Conditions;
 use crate::policy::upstream::Timeouts;
@@ -37,7 +37,7 @@ pub async fn attempt(
     plan: &Plan<'_>,
     request: http::Request<RequestBody>,
     progress: &Rc<Progress>,
-) -> Result<(Response<Incoming>, Lease), Missed> {
+) -> Result<(Response<ResponseBody>, Lease), Missed> {
     let worker = Rc::clone(&exchange.worker);
     let mut request = Box::new(request);
     let Some(address) = choose(exchange, plan) else {
@@ -128,7 +128,7 @@ fn note_failure(exchange: &mut Exchange, failure: Failure) {
 }
 
 /// An answer that is larger than `proxy-buffer-size`, or a switch nobody asked for, is a broken one.
-fn check_head(response: &Response<Incoming>, plan: &Plan<'_>) -> Result<(), Failure> {
+fn check_head(response: &Response<ResponseBody>, plan: &Plan<'_>) -> Result<(), Failure> {
     let size: usize = response.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if size + 32 > plan.route.policy.upstream.response_head_limit as usize {
         return Err(Failure::HeadTooLarge);
@@ -141,23 +141,14 @@ fn check_head(response: &Response<Incoming>, plan: &Plan<'_>) -> Result<(), Fail
     Ok(())
 }
 
-/// A request of which nothing was sent.
-pub type Unsent = Option<Box<http::Request<RequestBody>>>;
-
 /// Sends a request over a connection, and waits for the answer's head. An error holds the request if nothing of it was
 /// sent.
 pub async fn send(
     lease: &mut Lease,
     request: http::Request<RequestBody>,
     waiting: &Wait<'_>,
-) -> Result<Response<Incoming>, (Failure, Unsent)> {
-    let boxed = |request| Some(Box::new(request));
-    let Some(mut sending) = lease.sender() else { return Err((Failure::Stale, boxed(request))) };
-    match waiting.on(sending.ready()).await {
-        Some(Ok(())) => waiting.head(sending.try_send(request)).await,
-        Some(Err(_)) => Err((Failure::Stale, boxed(request))),
-        None => Err((Failure::Timeout, None)),
-    }
+) -> Result<Response<ResponseBody>, (Failure, Unsent)> {
+    waiting.on(lease.send(request)).await.unwrap_or(Err((Failure::Timeout, None)))
 }
 
 /// Waiting for an upstream while a request's body may still be on its way.
@@ -199,19 +190,6 @@ impl Wait<'_> {
             Poll::Pending
         })
         .await
-    }
-
-    async fn head(&self, sending: impl Future<Output = Sent>) -> Result<Response<Incoming>, (Failure, Unsent)> {
-        match self.on(sending).await {
-            None => Err((Failure::Timeout, None)),
-            Some(Ok(response)) => Ok(response),
-            Some(Err(mut error)) => match error.take_message() {
-                Some(request) => Err((Failure::Stale, Some(Box::new(request)))),
-                None if error.error().is_parse_too_large() => Err((Failure::HeadTooLarge, None)),
-                None if error.error().is_parse() => Err((Failure::Invalid, None)),
-                None => Err((Failure::Broken, None)),
-            },
-        }
     }
 }
 

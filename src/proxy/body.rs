@@ -16,6 +16,7 @@ use super::exchange::Exchange;
 use super::filters::{Filters, Polled};
 use super::tap::{Rest, Tap, Tapped};
 use super::timer::{Deadline, Timers};
+use super::upstream::body::ResponseBody;
 use super::upstream::pool::Lease;
 
 /// Why a body ended early.
@@ -231,7 +232,7 @@ enum Kind {
 
 #[derive(Debug)]
 struct UpstreamBody {
-    incoming: Incoming,
+    incoming: ResponseBody,
     lease: Option<Lease>,
     /// The request's side: a connection is used again only when both are over.
     request: Rc<Progress>,
@@ -248,7 +249,7 @@ impl ProxyBody {
     }
 
     pub fn upstream(
-        incoming: Incoming,
+        incoming: ResponseBody,
         lease: Lease,
         request: Rc<Progress>,
         read_timeout: Duration,

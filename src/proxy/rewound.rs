@@ -9,16 +9,18 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 #[derive(Debug)]
-pub struct Rewound {
+pub struct Rewound<S = TcpStream> {
     read: Bytes,
-    stream: TcpStream,
+    stream: S,
+}
+
+impl<S> Rewound<S> {
+    pub fn new(read: impl Into<Bytes>, stream: S) -> Self {
+        Self { read: read.into(), stream }
+    }
 }
 
 impl Rewound {
-    pub fn new(read: impl Into<Bytes>, stream: TcpStream) -> Self {
-        Self { read: read.into(), stream }
-    }
-
     /// The first byte, which stays; `None` at the end.
     pub async fn first(&self) -> io::Result<Option<u8>> {
         if let Some(first) = self.read.first() {
@@ -30,7 +32,7 @@ impl Rewound {
     }
 }
 
-impl AsyncRead for Rewound {
+impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.read.is_empty() {
             return Pin::new(&mut self.stream).poll_read(cx, buf);
@@ -46,7 +48,7 @@ impl AsyncRead for Rewound {
     }
 }
 
-impl AsyncWrite for Rewound {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Rewound<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }

@@ -17,7 +17,6 @@ use http::uri::PathAndQuery;
 use http::{Response, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
@@ -25,6 +24,7 @@ use self::answers::Answers;
 use super::attempt::{Wait, send, was_sent};
 use super::body::{Progress, RequestBody, Waiting};
 use super::timer::within;
+use super::upstream::body::ResponseBody;
 use super::upstream::connect::{self, Transport};
 use super::upstream::pool::Lease;
 use super::upstream::{Failure, balance};
@@ -109,7 +109,7 @@ pub struct Question<'a> {
 /// The head of an answer, with its connection.
 #[derive(Debug)]
 pub struct Answered {
-    response: Response<Incoming>,
+    response: Response<ResponseBody>,
     lease: Option<Lease>,
     open: Open,
 }
@@ -170,7 +170,7 @@ impl Question<'_> {
         pooled: bool,
         request: Box<http::Request<RequestBody>>,
         progress: &Rc<Progress>,
-    ) -> Result<(Response<Incoming>, Lease), Missed> {
+    ) -> Result<(Response<ResponseBody>, Lease), Missed> {
         let worker = self.worker;
         let global = &self.live.table().global;
         let idle = pooled.then(|| worker.pools.take(address, transport, &global.upstream_keep_alive)).flatten();
@@ -188,7 +188,7 @@ impl Question<'_> {
         }
     }
 
-    fn check(&self, response: &Response<Incoming>) -> Result<(), Failure> {
+    fn check(&self, response: &Response<ResponseBody>) -> Result<(), Failure> {
         let size: usize = response.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         if size + 32 > self.head_limit as usize { Err(Failure::HeadTooLarge) } else { Ok(()) }
     }
