@@ -161,7 +161,9 @@ mod tests {
 
     #[test]
     fn bodies() {
-        let rows: [(&str, Result<(&str, usize, usize), Option<Malformed>>); 20] = [
+        // the body, the number of trailers, what is left unread; `None` wants more
+        type Decoded = Result<(&'static str, usize, usize), Option<Malformed>>;
+        let rows: [(&str, Decoded); 20] = [
             ("0\r\n\r\n", Ok(("", 0, 0))),
             ("3\r\nabc\r\n0\r\n\r\n", Ok(("abc", 0, 0))),
             ("3\r\nabc\r\n00A\r\n0123456789\r\n0\r\n\r\nHTTP", Ok(("abc0123456789", 0, 4))),

@@ -1,3 +1,5 @@
+//! The codec against rows of bytes, and against hyper's client.
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
