@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use http::{Response, StatusCode};
+use http::{Response, StatusCode, request};
 
 use super::body::{Progress, RequestBody, Waiting};
 use super::choose::choose;
@@ -25,8 +25,8 @@ use crate::policy::upstream::Timeouts;
 /// A try that failed, and what is needed to try again.
 pub struct Missed {
     pub failure: Failure,
-    /// The request, when nothing of it was sent: it can be sent elsewhere, whatever its body.
-    pub unsent: Option<Box<http::Request<RequestBody>>>,
+    /// The request's body, when nothing was sent: it can be sent elsewhere, whatever is left of it.
+    pub unsent: Unsent,
     /// The connection had been used before: nginx does not count such a try.
     pub reused: bool,
 }
@@ -35,19 +35,19 @@ pub struct Missed {
 pub async fn attempt(
     exchange: &mut Exchange,
     plan: &Plan<'_>,
-    request: http::Request<RequestBody>,
+    parts: &request::Parts,
+    mut body: RequestBody,
     progress: &Rc<Progress>,
 ) -> Result<(Response<ResponseBody>, Lease), Missed> {
     let worker = Rc::clone(&exchange.worker);
-    let mut request = Box::new(request);
     let Some(address) = choose(exchange, plan) else {
-        return Err(Missed { failure: Failure::Connect, unsent: Some(request), reused: false });
+        return Err(Missed { failure: Failure::Connect, unsent: Some(body), reused: false });
     };
     let transport = transport(exchange, plan);
     let policy = &plan.route.policy.upstream;
     let began = Instant::now();
     let counts = plan.live.table().global.access_log.format.keep.upstream_bytes;
-    let sent = if counts { request_head_bytes(&request) } else { 0 };
+    let sent = if counts { request_head_bytes(&parts.method, &parts.uri, &parts.headers) } else { 0 };
     exchange.tried.push(Tried {
         address,
         connect: None,
@@ -67,14 +67,14 @@ pub async fn attempt(
                 Ok(sender) => worker.pools.add(address, &transport, sender),
                 Err(failure) => {
                     note_failure(exchange, failure);
-                    return Err(Missed { failure, unsent: Some(request), reused });
+                    return Err(Missed { failure, unsent: Some(body), reused });
                 }
             },
         };
         note(exchange, |tried| tried.connect = Some(if reused { Duration::ZERO } else { began.elapsed() }));
         let (timeouts, client) = (policy.timeouts, plan.live.table().global.body_timeout);
         let waiting = Wait { worker: &worker, progress, timeouts, client };
-        match send(&mut lease, *request, &waiting).await {
+        match send(&mut lease, (parts, body), &waiting).await {
             Ok(response) => {
                 note(exchange, |tried| {
                     tried.header = Some(began.elapsed());
@@ -92,7 +92,7 @@ pub async fn attempt(
                 };
             }
             // Nothing was sent, the pool was out of date: the same endpoint on another connection.
-            Err((Failure::Stale, Some(back))) if reused => request = back,
+            Err((Failure::Stale, Some(back))) if reused => body = back,
             Err((failure, unsent)) => {
                 note_failure(exchange, failure);
                 return Err(Missed { failure, unsent, reused });
@@ -141,14 +141,14 @@ fn check_head(response: &Response<ResponseBody>, plan: &Plan<'_>) -> Result<(), 
     Ok(())
 }
 
-/// Sends a request over a connection, and waits for the answer's head. An error holds the request if nothing of it was
+/// Sends a request over a connection, and waits for the answer's head. An error holds the body if nothing was
 /// sent.
 pub async fn send(
     lease: &mut Lease,
-    request: http::Request<RequestBody>,
+    (parts, body): (&request::Parts, RequestBody),
     waiting: &Wait<'_>,
 ) -> Result<Response<ResponseBody>, (Failure, Unsent)> {
-    waiting.on(lease.send(request)).await.unwrap_or(Err((Failure::Timeout, None)))
+    waiting.on(lease.send(parts, body)).await.unwrap_or(Err((Failure::Timeout, None)))
 }
 
 /// Waiting for an upstream while a request's body may still be on its way.

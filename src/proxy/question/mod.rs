@@ -26,7 +26,7 @@ use super::body::{Progress, RequestBody, Waiting};
 use super::timer::within;
 use super::upstream::body::ResponseBody;
 use super::upstream::connect::{self, Transport};
-use super::upstream::pool::Lease;
+use super::upstream::pool::{Lease, Unsent};
 use super::upstream::{Failure, balance};
 use super::worker::{LocalLive, Worker};
 use crate::base::path::escape_path;
@@ -132,18 +132,23 @@ impl Question<'_> {
             let position = self.live.next(self.destination.upstream, || self.worker.random() as u32);
             let next = balance::pick(&endpoints, position, |a| tried.contains(&a));
             let Some(address) = next.filter(|a| !tried.contains(a)) else { break };
-            let Some(mut request) = unsent.take().or_else(|| build().map(Box::new)) else { break };
+            let Some((mut parts, body)) = unsent.take().or_else(|| build().map(http::Request::into_parts)) else {
+                break;
+            };
             if !self.keep {
-                request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                parts.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             // A connection from the pool may have ended unnoticed; no second one is believed.
             let pooled = self.keep && try_number == 0;
-            match self.once(address, &transport, pooled, request, progress).await {
+            match self.once(address, &transport, pooled, (&parts, body), progress).await {
                 Ok((response, lease)) => {
                     self.check(&response)?;
                     return Ok(Answered { response, lease: self.keep.then_some(lease), open });
                 }
-                Err(missed) => (failure, unsent) = (missed.failure, missed.unsent),
+                Err(missed) => {
+                    failure = missed.failure;
+                    unsent = missed.unsent.map(|body| (parts, body));
+                }
             }
             match failure {
                 // The pool was out of date; this says nothing of the endpoint.
@@ -168,7 +173,7 @@ impl Question<'_> {
         address: SocketAddr,
         transport: &Transport,
         pooled: bool,
-        request: Box<http::Request<RequestBody>>,
+        (parts, body): (&http::request::Parts, RequestBody),
         progress: &Rc<Progress>,
     ) -> Result<(Response<ResponseBody>, Lease), Missed> {
         let worker = self.worker;
@@ -178,11 +183,11 @@ impl Question<'_> {
             Some(lease) => lease,
             None => match connect::connect(worker, address, transport, self.timeouts.connect).await {
                 Ok(sender) => worker.pools.add(address, transport, sender),
-                Err(failure) => return Err(Missed { failure, unsent: Some(request) }),
+                Err(failure) => return Err(Missed { failure, unsent: Some(body) }),
             },
         };
         let waiting = Wait { worker, progress, timeouts: self.timeouts, client: global.body_timeout };
-        match send(&mut lease, *request, &waiting).await {
+        match send(&mut lease, (parts, body), &waiting).await {
             Ok(response) => Ok((response, lease)),
             Err((failure, unsent)) => Err(Missed { failure, unsent }),
         }
@@ -196,7 +201,7 @@ impl Question<'_> {
 
 struct Missed {
     failure: Failure,
-    unsent: Option<Box<http::Request<RequestBody>>>,
+    unsent: Unsent,
 }
 
 impl Answered {

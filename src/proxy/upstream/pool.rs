@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 
-use http::Response;
+use http::{Response, request};
 use hyper::client::conn::http2;
 use tokio::time::Instant;
 
@@ -200,26 +200,27 @@ impl Life {
 }
 
 impl Lease {
-    /// Sends a request, and comes back with the head of its answer. An error holds the request if nothing of it was sent.
+    /// Sends a request, and comes back with the head of its answer. An error holds the body if nothing was sent.
     pub async fn send(
         &mut self,
-        request: http::Request<RequestBody>,
+        parts: &request::Parts,
+        body: RequestBody,
     ) -> Result<Response<ResponseBody>, (Failure, Unsent)> {
         let sender = match &mut self.kind {
             Leased::Http1(Some(connection)) => {
-                let response = h1::send(connection, request).await.map_err(|failure| (failure, None))?;
+                let response = h1::send(connection, parts, body).await.map_err(|failure| (failure, None))?;
                 return Ok(response.map(ResponseBody::Http1));
             }
-            Leased::Http1(None) => return Err((Failure::Stale, Some(Box::new(request)))),
+            Leased::Http1(None) => return Err((Failure::Stale, Some(body))),
             Leased::Http2 { sender, .. } => sender,
         };
         if sender.ready().await.is_err() {
-            return Err((Failure::Stale, Some(Box::new(request))));
+            return Err((Failure::Stale, Some(body)));
         }
-        match sender.try_send_request(request).await {
+        match sender.try_send_request(http::Request::from_parts(parts.clone(), body)).await {
             Ok(response) => Ok(response.map(ResponseBody::Http2)),
             Err(mut error) => match error.take_message() {
-                Some(request) => Err((Failure::Stale, Some(Box::new(request)))),
+                Some(request) => Err((Failure::Stale, Some(request.into_body()))),
                 None if error.error().is_parse_too_large() => Err((Failure::HeadTooLarge, None)),
                 None if error.error().is_parse() => Err((Failure::Invalid, None)),
                 None => Err((Failure::Broken, None)),
@@ -264,5 +265,5 @@ impl Drop for Lease {
     }
 }
 
-/// A request of which nothing was sent.
-pub type Unsent = Option<Box<http::Request<RequestBody>>>;
+/// The body of a request of which nothing was sent.
+pub type Unsent = Option<RequestBody>;

@@ -19,7 +19,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
-use http::{Method, Response, StatusCode, header};
+use http::{Method, Response, StatusCode, header, request};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
 use tokio::task::spawn_local;
 
@@ -124,14 +124,13 @@ impl Connection {
         Some((read, stream))
     }
 
-    fn begin(&mut self, request: http::Request<RequestBody>) {
-        let (parts, body) = request.into_parts();
+    fn begin(&mut self, parts: &request::Parts, body: RequestBody) {
         self.state = State::Busy;
         self.reading = Reading::Head;
         self.to_head = parts.method == Method::HEAD;
         self.persists = !head::has_token(&parts.headers, header::CONNECTION, "close");
         self.interim = 0;
-        self.out.begin(&parts, body);
+        self.out.begin(parts, body);
     }
 
     /// Reads up to `size` bytes more. 0 is the end.
@@ -278,8 +277,8 @@ impl Connection {
 
 /// Sends a request, and comes back with the head of its answer. Nothing may be asked on the connection before the body
 /// was read to its end; one that is dropped earlier leaves the connection unusable.
-pub async fn send(connection: &Shared, request: http::Request<RequestBody>) -> Result<Response<Body>, Failure> {
-    connection.borrow_mut().begin(request);
+pub async fn send(connection: &Shared, parts: &request::Parts, body: RequestBody) -> Result<Response<Body>, Failure> {
+    connection.borrow_mut().begin(parts, body);
     let answered = poll_fn(|cx| connection.borrow_mut().poll_head(cx)).await;
     let mut this = connection.borrow_mut();
     let answered = answered.and_then(|head| this.answered(&head).map(|length| (head, length)));

@@ -42,6 +42,11 @@ struct Seen {
     trailers: usize,
 }
 
+async fn ask(connection: &Shared, request: Request<RequestBody>) -> Result<Response<Body>, Failure> {
+    let (parts, body) = request.into_parts();
+    send(connection, &parts, body).await
+}
+
 async fn read<B>(response: Response<B>) -> (Seen, HeaderMap)
 where
     B: http_body::Body<Data = Bytes> + Unpin,
@@ -77,7 +82,7 @@ fn ours(method: &str, text: &[u8], step: usize, ends: bool) -> (Result<Seen, Fai
         let peer = spawn_local(answer(far, text.to_vec(), step, ends));
         let connection = Connection::new(Stream::Pipe(near));
         let limited = tokio::time::timeout(Duration::from_secs(9), async {
-            Ok(read(send(&connection, request(method, &[], body(&[], Some(0)))).await?).await.0)
+            Ok(read(ask(&connection, request(method, &[], body(&[], Some(0)))).await?).await.0)
         });
         let seen = limited.await.unwrap_or(Err(Failure::Timeout));
         let _open = peer.await.unwrap();
@@ -171,7 +176,7 @@ fn sent(request: Request<RequestBody>) -> String {
     block_on(async {
         let (near, mut far) = tokio::io::duplex(512);
         let connection = Connection::new(Stream::Pipe(near));
-        let sending = spawn_local(async move { send(&connection, request).await.map(drop) });
+        let sending = spawn_local(async move { ask(&connection, request).await.map(drop) });
         let mut all = Vec::new();
         let reading = async { while far.read_buf(&mut all).await.is_ok_and(|read| read > 0) {} };
         let _ = tokio::time::timeout(Duration::from_secs(9), reading).await;
@@ -231,7 +236,7 @@ fn bodies_of_another_length() {
             let (near, _far) = tokio::io::duplex(512);
             let connection = Connection::new(Stream::Pipe(near));
             let request = request("POST", &[("content-length", length)], body(pieces, None));
-            assert_eq!(send(&connection, request).await.map(drop), Err(Failure::Broken), "{pieces:?}");
+            assert_eq!(ask(&connection, request).await.map(drop), Err(Failure::Broken), "{pieces:?}");
             assert!(!connection.borrow_mut().is_idle());
         });
     }
@@ -246,7 +251,7 @@ fn early_answers() {
         let long = "x".repeat(50_000);
         let request = request("POST", &[("content-length", "50000")], body(&[&long], Some(50_000)));
         far.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n").await.unwrap();
-        let mut response = send(&connection, request).await.unwrap();
+        let mut response = ask(&connection, request).await.unwrap();
         assert_eq!(response.frame().await.unwrap().unwrap().into_data().unwrap(), "a");
         let mut space = vec![0; 50_000];
         far.read_exact(&mut space).await.unwrap();
@@ -258,7 +263,7 @@ fn early_answers() {
         let connection = Connection::new(Stream::Pipe(near));
         far.write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 1\r\n\r\na").await.unwrap();
         let request = self::request("POST", &[("content-length", "50000")], body(&[&long], Some(50_000)));
-        assert_eq!(read(send(&connection, request).await.unwrap()).await.0.status, 413);
+        assert_eq!(read(ask(&connection, request).await.unwrap()).await.0.status, 413);
         assert!(!connection.borrow_mut().is_idle(), "nothing may follow half a request");
     });
 }
@@ -275,7 +280,7 @@ fn reuse() {
             // It is read only once a request is under way.
             let response = {
                 let request = request("GET", &[], body(&[], Some(0)));
-                send(&connection, request).await.unwrap()
+                ask(&connection, request).await.unwrap()
             };
             assert_eq!(read(response).await.0.body, Ok(b"a".to_vec()));
         }
