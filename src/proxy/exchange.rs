@@ -10,9 +10,10 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, Uri, Version};
 
 use super::access_log::{Kept, LogValues};
+use super::activity::Activity;
 use super::body::Progress;
 use super::client_certificate::Checked;
-use super::connection::{Activity, Client};
+use super::connection::Client;
 use super::snippets::Run;
 use super::upstream::load::InFlight;
 use super::worker::{LocalLive, Worker};

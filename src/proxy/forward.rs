@@ -323,9 +323,9 @@ fn set_target(
 /// The answer when no endpoint is left to ask. While the client's own body was awaited, the client is at fault.
 fn gave_up(failure: Failure, progress: &Progress) -> Stopped {
     if failure == Failure::Timeout && progress.waiting() == Waiting::Client {
-        return refused(BodyFault::Timeout, None);
+        return refused(BodyFault::Timeout, progress.take_unread());
     }
-    Stopped { answer: respond::page(status_of(failure)), unread: None }
+    Stopped { answer: respond::page(status_of(failure)), unread: progress.take_unread() }
 }
 
 fn refused(fault: BodyFault, unread: Option<Incoming>) -> Stopped {

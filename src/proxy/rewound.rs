@@ -1,12 +1,16 @@
 //! A connection of which some bytes were read already: they come again, before the others.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+
+/// Bytes that are read ahead at once.
+const AHEAD: usize = 4096;
 
 #[derive(Debug)]
 pub struct Rewound<S = TcpStream> {
@@ -17,6 +21,31 @@ pub struct Rewound<S = TcpStream> {
 impl<S> Rewound<S> {
     pub fn new(read: impl Into<Bytes>, stream: S) -> Self {
         Self { read: read.into(), stream }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Rewound<S> {
+    /// What was read ahead.
+    pub fn ahead(&self) -> &[u8] {
+        &self.read
+    }
+
+    /// Lets `read` come again, before what is read ahead already.
+    pub fn rewind(&mut self, read: Bytes) {
+        if !read.is_empty() {
+            self.read =
+                if self.read.is_empty() { read } else { [read, std::mem::take(&mut self.read)].concat().into() };
+        }
+    }
+
+    /// Reads more ahead; 0 is the end. No memory is held while nothing comes.
+    pub fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut space = [MaybeUninit::uninit(); AHEAD];
+        let mut buf = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
+        let before = std::mem::replace(&mut self.read, Bytes::copy_from_slice(buf.filled()));
+        self.rewind(before);
+        Poll::Ready(Ok(buf.filled().len()))
     }
 }
 
