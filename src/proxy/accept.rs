@@ -37,7 +37,7 @@ async fn serve(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr, port:
     };
     let proxied = match wanted {
         None => None,
-        Some(limit) => match l4::proxy_header::take(&worker, &stream, limit).await {
+        Some(limit) => match Box::pin(l4::proxy_header::take(&worker, &stream, limit)).await {
             Ok(ends) => ends,
             Err(error) => {
                 tracing::debug!(client = %address, port, %error, "no PROXY header came");
@@ -50,8 +50,9 @@ async fn serve(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr, port:
         return connection::serve(worker, stream, client, Spoken::Either).await;
     }
     let source = worker.live().table().global.trust.source(client.address, client.proxied);
-    let Some(stream) = l4::passthrough::divert(&worker, stream, source, port).await else { return };
-    if let Some((stream, session, spoken)) = tls::accept(&worker, stream).await {
+    let Some(stream) = Box::pin(l4::passthrough::divert(&worker, stream, source, port)).await else { return };
+    // A handshake takes more memory than the connection after it.
+    if let Some((stream, session, spoken)) = Box::pin(tls::accept(&worker, stream)).await {
         client.session = Some(Box::new(session));
         connection::serve(worker, stream, client, spoken).await;
     }

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use tokio::task::spawn_local;
 
 use super::body::{Progress, ProxyBody};
@@ -16,6 +15,7 @@ use super::forward::Plan;
 use super::outgoing;
 use super::respond::Answer;
 use super::snippets;
+use super::upstream::body::ResponseBody;
 use super::upstream::pool::Lease;
 use crate::policy::header_text::ServerHeader;
 use crate::policy::headers;
@@ -24,7 +24,7 @@ use crate::policy::headers;
 pub fn answer(
     exchange: &mut Exchange,
     plan: Plan<'_>,
-    mut response: Response<Incoming>,
+    mut response: Response<ResponseBody>,
     lease: Lease,
     (asked, progress): (&http::request::Parts, &Rc<Progress>),
 ) -> Answer {
@@ -45,8 +45,9 @@ pub fn answer(
     if response.status() == StatusCode::SWITCHING_PROTOCOLS
         && let Some(upgrade) = plan.upgrade
     {
-        let upstream = hyper::upgrade::on(&mut response);
-        spawn_local(upgrade.tunnel(Rc::clone(&exchange.worker), upstream, read, tunnel));
+        if let Some(upstream) = lease.into_stream() {
+            spawn_local(upgrade.tunnel(Rc::clone(&exchange.worker), upstream, read, tunnel));
+        }
         let mut switched = Response::new(ProxyBody::full(Bytes::new()));
         *switched.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *switched.headers_mut() = std::mem::take(response.headers_mut());
@@ -65,7 +66,7 @@ pub fn answer(
 
 /// A body is framed as it was read, whatever the upstream's headers say besides. Where there is no body,
 /// `Content-Length` says what there would be (RFC 9110 §8.6), if it is one number.
-fn set_length(headers: &mut HeaderMap, status: StatusCode, method: &Method, body: &Incoming) {
+fn set_length(headers: &mut HeaderMap, status: StatusCode, method: &Method, body: &ResponseBody) {
     if method == Method::HEAD || status == StatusCode::NOT_MODIFIED {
         let mut lines = headers.get_all(header::CONTENT_LENGTH).iter();
         let one = lines.next().is_some_and(|value| value.to_str().is_ok_and(|v| v.parse::<u64>().is_ok()));

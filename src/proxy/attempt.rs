@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use http::{Response, StatusCode};
-use hyper::body::Incoming;
+use http::{Response, StatusCode, request};
 
 use super::body::{Progress, RequestBody, Waiting};
 use super::choose::choose;
@@ -16,8 +15,9 @@ use super::exchange::{Exchange, Tried, head_bytes, request_head_bytes};
 use super::forward::Plan;
 use super::timer::{Deadline, TICK};
 use super::upstream::Failure;
+use super::upstream::body::ResponseBody;
 use super::upstream::connect::{self, Transport};
-use super::upstream::pool::{Lease, Sent};
+use super::upstream::pool::{Lease, Unsent};
 use super::worker::Worker;
 use crate::policy::retry::Conditions;
 use crate::policy::upstream::Timeouts;
@@ -25,8 +25,8 @@ use crate::policy::upstream::Timeouts;
 /// A try that failed, and what is needed to try again.
 pub struct Missed {
     pub failure: Failure,
-    /// The request, when nothing of it was sent: it can be sent elsewhere, whatever its body.
-    pub unsent: Option<Box<http::Request<RequestBody>>>,
+    /// The request's body, when nothing was sent: it can be sent elsewhere, whatever is left of it.
+    pub unsent: Unsent,
     /// The connection had been used before: nginx does not count such a try.
     pub reused: bool,
 }
@@ -35,19 +35,19 @@ pub struct Missed {
 pub async fn attempt(
     exchange: &mut Exchange,
     plan: &Plan<'_>,
-    request: http::Request<RequestBody>,
+    parts: &request::Parts,
+    mut body: RequestBody,
     progress: &Rc<Progress>,
-) -> Result<(Response<Incoming>, Lease), Missed> {
+) -> Result<(Response<ResponseBody>, Lease), Missed> {
     let worker = Rc::clone(&exchange.worker);
-    let mut request = Box::new(request);
     let Some(address) = choose(exchange, plan) else {
-        return Err(Missed { failure: Failure::Connect, unsent: Some(request), reused: false });
+        return Err(Missed { failure: Failure::Connect, unsent: Some(body), reused: false });
     };
     let transport = transport(exchange, plan);
     let policy = &plan.route.policy.upstream;
     let began = Instant::now();
     let counts = plan.live.table().global.access_log.format.keep.upstream_bytes;
-    let sent = if counts { request_head_bytes(&request) } else { 0 };
+    let sent = if counts { request_head_bytes(&parts.method, &parts.uri, &parts.headers) } else { 0 };
     exchange.tried.push(Tried {
         address,
         connect: None,
@@ -67,14 +67,14 @@ pub async fn attempt(
                 Ok(sender) => worker.pools.add(address, &transport, sender),
                 Err(failure) => {
                     note_failure(exchange, failure);
-                    return Err(Missed { failure, unsent: Some(request), reused });
+                    return Err(Missed { failure, unsent: Some(body), reused });
                 }
             },
         };
         note(exchange, |tried| tried.connect = Some(if reused { Duration::ZERO } else { began.elapsed() }));
         let (timeouts, client) = (policy.timeouts, plan.live.table().global.body_timeout);
         let waiting = Wait { worker: &worker, progress, timeouts, client };
-        match send(&mut lease, *request, &waiting).await {
+        match send(&mut lease, (parts, body), &waiting).await {
             Ok(response) => {
                 note(exchange, |tried| {
                     tried.header = Some(began.elapsed());
@@ -92,7 +92,7 @@ pub async fn attempt(
                 };
             }
             // Nothing was sent, the pool was out of date: the same endpoint on another connection.
-            Err((Failure::Stale, Some(back))) if reused => request = back,
+            Err((Failure::Stale, Some(back))) if reused => body = back,
             Err((failure, unsent)) => {
                 note_failure(exchange, failure);
                 return Err(Missed { failure, unsent, reused });
@@ -128,7 +128,7 @@ fn note_failure(exchange: &mut Exchange, failure: Failure) {
 }
 
 /// An answer that is larger than `proxy-buffer-size`, or a switch nobody asked for, is a broken one.
-fn check_head(response: &Response<Incoming>, plan: &Plan<'_>) -> Result<(), Failure> {
+fn check_head(response: &Response<ResponseBody>, plan: &Plan<'_>) -> Result<(), Failure> {
     let size: usize = response.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if size + 32 > plan.route.policy.upstream.response_head_limit as usize {
         return Err(Failure::HeadTooLarge);
@@ -141,23 +141,14 @@ fn check_head(response: &Response<Incoming>, plan: &Plan<'_>) -> Result<(), Fail
     Ok(())
 }
 
-/// A request of which nothing was sent.
-pub type Unsent = Option<Box<http::Request<RequestBody>>>;
-
-/// Sends a request over a connection, and waits for the answer's head. An error holds the request if nothing of it was
+/// Sends a request over a connection, and waits for the answer's head. An error holds the body if nothing was
 /// sent.
 pub async fn send(
     lease: &mut Lease,
-    request: http::Request<RequestBody>,
+    (parts, body): (&request::Parts, RequestBody),
     waiting: &Wait<'_>,
-) -> Result<Response<Incoming>, (Failure, Unsent)> {
-    let boxed = |request| Some(Box::new(request));
-    let Some(mut sending) = lease.sender() else { return Err((Failure::Stale, boxed(request))) };
-    match waiting.on(sending.ready()).await {
-        Some(Ok(())) => waiting.head(sending.try_send(request)).await,
-        Some(Err(_)) => Err((Failure::Stale, boxed(request))),
-        None => Err((Failure::Timeout, None)),
-    }
+) -> Result<Response<ResponseBody>, (Failure, Unsent)> {
+    waiting.on(lease.send(parts, body)).await.unwrap_or(Err((Failure::Timeout, None)))
 }
 
 /// Waiting for an upstream while a request's body may still be on its way.
@@ -206,19 +197,6 @@ impl Wait<'_> {
             Poll::Pending
         })
         .await
-    }
-
-    async fn head(&self, sending: impl Future<Output = Sent>) -> Result<Response<Incoming>, (Failure, Unsent)> {
-        match self.on(sending).await {
-            None => Err((Failure::Timeout, None)),
-            Some(Ok(response)) => Ok(response),
-            Some(Err(mut error)) => match error.take_message() {
-                Some(request) => Err((Failure::Stale, Some(Box::new(request)))),
-                None if error.error().is_parse_too_large() => Err((Failure::HeadTooLarge, None)),
-                None if error.error().is_parse() => Err((Failure::Invalid, None)),
-                None => Err((Failure::Broken, None)),
-            },
-        }
     }
 }
 

@@ -16,6 +16,7 @@ use super::exchange::Exchange;
 use super::filters::{Filters, Polled};
 use super::tap::{Rest, Tap, Tapped};
 use super::timer::{Deadline, Timers};
+use super::upstream::body::ResponseBody;
 use super::upstream::pool::Lease;
 
 /// Why a body ended early.
@@ -83,7 +84,7 @@ impl Progress {
         self.fault.get()
     }
 
-    /// What the client still sends after a fault of its own.
+    /// What the client still sends after its request has failed.
     pub fn take_unread(&self) -> Option<Incoming> {
         self.unread.take()
     }
@@ -120,24 +121,34 @@ impl RequestBody {
     }
 
     /// Tells what comes from the client to a copy.
-    pub fn tapped(self, tap: Option<Tap>) -> Self {
-        Self { tap, ..self }
+    pub fn tapped(mut self, tap: Option<Tap>) -> Self {
+        self.tap = tap;
+        self
     }
 
     /// Ends the body with a fault when more than `limit` bytes came.
-    pub fn limited(self, limit: Option<u64>) -> Self {
-        Self { limit, ..self }
+    pub fn limited(mut self, limit: Option<u64>) -> Self {
+        self.limit = limit;
+        self
     }
 
     /// Hands trailers on; HTTP/1 upstreams get none (they could be taken for headers that we set).
-    pub fn with_trailers(self, trailers: bool) -> Self {
-        Self { trailers, ..self }
+    pub fn with_trailers(mut self, trailers: bool) -> Self {
+        self.trailers = trailers;
+        self
     }
 
     fn fail(&mut self, fault: BodyFault) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         self.progress.fault.set(Some(fault));
-        self.progress.unread.replace(self.rest.take().and_then(Rest::into_unread));
+        self.leave();
         Poll::Ready(Some(Err(fault)))
+    }
+
+    /// Leaves what the client still sends to whoever answers it.
+    fn leave(&mut self) {
+        if let Some(unread) = self.rest.take().and_then(Rest::into_unread) {
+            self.progress.unread.replace(Some(unread));
+        }
     }
 
     /// Notes that `bytes` were handed on. hyper may not ask again once a declared length is reached.
@@ -189,6 +200,12 @@ impl RequestBody {
     }
 }
 
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
 impl Body for RequestBody {
     type Data = Bytes;
     type Error = BodyFault;
@@ -231,7 +248,7 @@ enum Kind {
 
 #[derive(Debug)]
 struct UpstreamBody {
-    incoming: Incoming,
+    incoming: ResponseBody,
     lease: Option<Lease>,
     /// The request's side: a connection is used again only when both are over.
     request: Rc<Progress>,
@@ -248,7 +265,7 @@ impl ProxyBody {
     }
 
     pub fn upstream(
-        incoming: Incoming,
+        incoming: ResponseBody,
         lease: Lease,
         request: Rc<Progress>,
         read_timeout: Duration,

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use http::header::{self, HeaderMap, HeaderName};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use tokio::task::spawn_local;
 
 use super::body::{Progress, ProxyBody};
@@ -17,6 +16,7 @@ use super::forward::{self, Plan};
 use super::phases::Stopped;
 use super::respond::{self, Answer};
 use super::snippets;
+use super::upstream::body::ResponseBody;
 use super::upstream::pool::Lease;
 use super::worker::LocalLive;
 use crate::policy::RoutePolicy;
@@ -79,13 +79,13 @@ impl StandIn {
 }
 
 /// Whether an error backend is to answer in place of the upstream.
-pub fn intercepts(route: &Route, response: &Response<Incoming>) -> bool {
+pub fn intercepts(route: &Route, response: &Response<ResponseBody>) -> bool {
     let pages = route.policy.error_pages.as_deref();
     pages.is_some_and(|pages| pages.intercept && pages.has(response.status()))
 }
 
 /// Gives an upstream's answer up for its status; its connection goes on if what is left of it is little.
-pub fn give_up(exchange: &Exchange, plan: &Plan<'_>, response: Response<Incoming>, lease: Lease) -> Stopped {
+pub fn give_up(exchange: &Exchange, plan: &Plan<'_>, response: Response<ResponseBody>, lease: Lease) -> Stopped {
     let (head, incoming) = response.into_parts();
     let mut answer = respond::page(head.status);
     answer

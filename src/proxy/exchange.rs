@@ -10,9 +10,10 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, Uri, Version};
 
 use super::access_log::{Kept, LogValues};
+use super::activity::Activity;
 use super::body::Progress;
 use super::client_certificate::Checked;
-use super::connection::{Activity, Client};
+use super::connection::Client;
 use super::snippets::Run;
 use super::upstream::load::InFlight;
 use super::worker::{LocalLive, Worker};
@@ -149,7 +150,7 @@ impl Exchange {
             error_request: None,
             cors: None,
             granted: None,
-            head_bytes: request_head_bytes(request),
+            head_bytes: request_head_bytes(request.method(), request.uri(), headers),
             progress: None,
             tunnel: None,
             path: Vec::new(),
@@ -357,7 +358,7 @@ pub fn head_bytes(headers: &HeaderMap) -> u64 {
     headers.iter().map(|(name, value)| (name.as_str().len() + value.len() + 4) as u64).sum::<u64>() + 2
 }
 
-pub fn request_head_bytes<B>(request: &http::Request<B>) -> u64 {
-    let target = request.uri().path_and_query().map_or(1, |t| t.as_str().len());
-    (request.method().as_str().len() + target + 12) as u64 + head_bytes(request.headers())
+pub fn request_head_bytes(method: &Method, uri: &Uri, headers: &HeaderMap) -> u64 {
+    let target = uri.path_and_query().map_or(1, |t| t.as_str().len());
+    (method.as_str().len() + target + 12) as u64 + head_bytes(headers)
 }

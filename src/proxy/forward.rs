@@ -123,15 +123,12 @@ async fn deliver(
     let whole = held.rest.is_none();
     let retry = plan.route.policy.upstream.retry.bounded(endpoints(&plan), MAX_TRIES);
     let began = Instant::now();
-    let mut unsent: Option<Box<http::Request<RequestBody>>> = None;
+    let mut unsent: Option<RequestBody> = None;
     let mut attempts = 0;
     for _ in 0..MAX_TRIES {
-        let outgoing = match unsent.take() {
-            Some(request) => *request,
-            None => build(parts, &mut held, &plan, progress),
-        };
+        let body = unsent.take().unwrap_or_else(|| build(&mut held, &plan, progress));
         attempts += 1;
-        let missed = match attempt(exchange, &plan, outgoing, progress).await {
+        let missed = match attempt(exchange, &plan, parts, body, progress).await {
             Ok((response, lease)) => {
                 let condition = RetryPolicy::status_condition(response.status()).filter(|c| retry.on.contains(*c));
                 let failed = condition.map(|condition| Failed { condition, sent: true, replayable: whole });
@@ -170,23 +167,12 @@ fn endpoints(plan: &Plan<'_>) -> usize {
     plan.live.live().upstreams.get(plan.upstream as usize).map_or(0, |state| state.endpoints.load().len())
 }
 
-fn build(
-    parts: &http::request::Parts,
-    held: &mut Held,
-    plan: &Plan<'_>,
-    progress: &Rc<Progress>,
-) -> http::Request<RequestBody> {
+fn build(held: &mut Held, plan: &Plan<'_>, progress: &Rc<Progress>) -> RequestBody {
     let policy = &plan.route.policy;
-    let body = RequestBody::new(held.ready.clone(), held.rest.take(), held.length, Rc::clone(progress))
+    RequestBody::new(held.ready.clone(), held.rest.take(), held.length, Rc::clone(progress))
         .tapped(held.tap.take())
         .limited(policy.body_limit)
-        .with_trailers(policy.upstream.protocol.is_http2());
-    let mut request = http::Request::new(body);
-    *request.method_mut() = parts.method.clone();
-    *request.uri_mut() = parts.uri.clone();
-    *request.version_mut() = parts.version;
-    *request.headers_mut() = parts.headers.clone();
-    request
+        .with_trailers(policy.upstream.protocol.is_http2())
 }
 
 /// Reads a request's body ahead when buffering asks for it: all of it, or the first [`MAX_BUFFERED`] bytes, or what the
@@ -349,9 +335,9 @@ fn set_target(
 /// The answer when no endpoint is left to ask. While the client's own body was awaited, the client is at fault.
 fn gave_up(failure: Failure, progress: &Progress) -> Stopped {
     if failure == Failure::Timeout && progress.waiting() == Waiting::Client {
-        return refused(BodyFault::Timeout, None);
+        return refused(BodyFault::Timeout, progress.take_unread());
     }
-    Stopped { answer: respond::page(status_of(failure)), unread: None }
+    Stopped { answer: respond::page(status_of(failure)), unread: progress.take_unread() }
 }
 
 fn refused(fault: BodyFault, unread: Option<Incoming>) -> Stopped {

@@ -78,6 +78,11 @@ impl<S> Watched<S> {
     pub fn new(inner: S, signs: Arc<Signs>) -> Self {
         Self { inner, signs, line: RequestLine::default(), page: None }
     }
+
+    /// The stream, once nothing of a page is left to write.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {

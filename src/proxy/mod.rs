@@ -6,12 +6,14 @@
 mod accept;
 mod access;
 pub mod access_log;
+mod activity;
 mod answer;
 mod attempt;
 mod body;
 mod choose;
 mod client_certificate;
 mod connection;
+mod ending;
 mod error_pages;
 mod exchange;
 mod external_auth;

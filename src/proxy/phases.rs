@@ -10,8 +10,9 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::task::spawn_local;
 
+use super::activity::Activity;
 use super::body::ProxyBody;
-use super::connection::{Activity, Client};
+use super::connection::Client;
 use super::error_pages::{self, StandIn};
 use super::exchange::Exchange;
 use super::facts::{Captured, Facts};

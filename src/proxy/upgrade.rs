@@ -14,7 +14,9 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
 
 use super::exchange::Tunnel;
+use super::rewound::Rewound;
 use super::timer::{Deadline, Timers};
+use super::upstream::h1::Stream;
 use super::worker::Worker;
 use crate::policy::headers::asks_upgrade;
 
@@ -55,12 +57,12 @@ impl Upgrade {
     }
 
     /// Joins both sides once both have switched, until one ends or nothing moves for `idle`.
-    pub async fn tunnel(self, worker: Rc<Worker>, upstream: OnUpgrade, idle: Duration, exchange: Tunnel) {
+    pub async fn tunnel(self, worker: Rc<Worker>, upstream: Rewound<Stream>, idle: Duration, exchange: Tunnel) {
         let _tracked = worker.track();
-        let (Ok(client), Ok(upstream)) = (self.on.await, upstream.await) else { return };
+        let Ok(client) = self.on.await else { return };
         let (moved, sent, got) = (Cell::new(false), Cell::new(0), Cell::new(0));
         let mut client = Moving { inner: TokioIo::new(client), moved: &moved, bytes: &got };
-        let mut upstream = Moving { inner: TokioIo::new(upstream), moved: &moved, bytes: &sent };
+        let mut upstream = Moving { inner: upstream, moved: &moved, bytes: &sent };
         let copying = copy_bidirectional_with_sizes(&mut client, &mut upstream, BUFFER, BUFFER);
         tokio::select! {
             _ = copying => {}

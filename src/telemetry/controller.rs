@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result,
+    Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntGauge, IntGaugeVec, Opts, Registry, Result,
 };
 
 use super::certificates::CertificateCollector;
@@ -28,8 +28,6 @@ pub struct ControllerMetrics {
     config_successful: IntGauge,
     config_timestamp: Gauge,
     success: IntCounter,
-    /// Not there before the first one, as ingress-nginx has it.
-    errors: IntCounterVec,
     leader: IntGaugeVec,
     build_info: GaugeVec,
     files_broken: IntGauge,
@@ -57,7 +55,6 @@ impl ControllerMetrics {
             config_successful: int_gauge(names::CONFIG_SUCCESSFUL)?,
             config_timestamp: gauge(names::CONFIG_SUCCESSFUL_TIMESTAMP)?,
             success: counter(names::SUCCESS)?,
-            errors: register(registry, IntCounterVec::new(opts(names::ERRORS), &[])?)?,
             leader: register(registry, IntGaugeVec::new(opts(names::LEADER_ELECTION), &["name"])?)?,
             build_info: register(
                 registry,
@@ -81,12 +78,6 @@ impl ControllerMetrics {
         self.config_timestamp.set(at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as f64);
         self.success.inc();
         self.config_apply.observe(took.as_secs_f64());
-    }
-
-    /// A configuration could not be installed; the one before it goes on, and its hash stays.
-    pub fn config_failed(&self) {
-        self.config_successful.set(0);
-        self.errors.with_label_values::<&str>(&[]).inc();
     }
 
     /// Endpoints changed without a new table.

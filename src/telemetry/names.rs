@@ -50,7 +50,6 @@ families! { "nginx_ingress_controller_":
     CONFIG_SUCCESSFUL_TIMESTAMP = "config_last_reload_successful_timestamp_seconds",
         "Timestamp of the last successful configuration reload.";
     SUCCESS = "success", "Cumulative number of Ingress controller reload operations";
-    ERRORS = "errors", "Cumulative number of Ingress controller errors during reload operations";
     SSL_EXPIRE_TIME = "ssl_expire_time_seconds", "Number of seconds since 1970 to the SSL Certificate expire.";
     SSL_CERTIFICATE_INFO = "ssl_certificate_info", "Hold all labels associated to a certificate";
     LEADER_ELECTION = "leader_election_status",

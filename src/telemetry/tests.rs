@@ -204,8 +204,6 @@ fn controller_and_process_families() {
     assert_eq!(one("config_hash"), "nginx_ingress_controller_config_hash{*} 7");
     assert_eq!(one("success"), "nginx_ingress_controller_success{*} 1");
     assert_eq!(one("errors"), "");
-    controller.config_failed();
-    assert_eq!(one("errors"), "nginx_ingress_controller_errors{*} 1");
     assert_eq!(
         one("leader_election_status"),
         "nginx_ingress_controller_leader_election_status{*,name=\"ingress-nginx-leader\"} 1"

@@ -81,7 +81,6 @@ pub const FAMILIES: &[(&str, &str)] = &[
     ("config_last_reload_successful", of!()),
     ("config_last_reload_successful_timestamp_seconds", of!()),
     ("success", of!()),
-    ("errors", of!()),
     ("orphan_ingress", of!("ingress namespace type")),
     ("build_info", of!("build release repository")),
     ("ssl_expire_time_seconds", "class host identifier namespace secret_name"),

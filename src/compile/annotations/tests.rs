@@ -119,7 +119,7 @@ fn problems() {
         ("auth-tls-match-cn", "CN=(", Some(Reject), None),
         ("auth-tls-error-page", "/a;", Some(Reject), None),
         ("auth-tls-pass-certificate-to-upstream", "on", Some(Reject), Some(Deny)),
-        ("auth-snippet", "return 403;", Some(Ignored), Some(Ignored)),
+        ("stream-snippet", "return 403;", Some(Ignored), Some(Ignored)),
         ("sslredirect", "true", Some(Unknown), Some(Unknown)),
     ];
     for (key, text, checked, unchecked) in rows {

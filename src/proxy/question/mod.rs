@@ -17,7 +17,6 @@ use http::uri::PathAndQuery;
 use http::{Response, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
@@ -25,8 +24,9 @@ use self::answers::Answers;
 use super::attempt::{Wait, send, was_sent};
 use super::body::{Progress, RequestBody, Waiting};
 use super::timer::within;
+use super::upstream::body::ResponseBody;
 use super::upstream::connect::{self, Transport};
-use super::upstream::pool::Lease;
+use super::upstream::pool::{Lease, Unsent};
 use super::upstream::{Failure, balance};
 use super::worker::{LocalLive, Worker};
 use crate::base::path::escape_path;
@@ -109,7 +109,7 @@ pub struct Question<'a> {
 /// The head of an answer, with its connection.
 #[derive(Debug)]
 pub struct Answered {
-    response: Response<Incoming>,
+    response: Response<ResponseBody>,
     lease: Option<Lease>,
     open: Open,
 }
@@ -132,18 +132,23 @@ impl Question<'_> {
             let position = self.live.next(self.destination.upstream, || self.worker.random() as u32);
             let next = balance::pick(&endpoints, position, |a| tried.contains(&a));
             let Some(address) = next.filter(|a| !tried.contains(a)) else { break };
-            let Some(mut request) = unsent.take().or_else(|| build().map(Box::new)) else { break };
+            let Some((mut parts, body)) = unsent.take().or_else(|| build().map(http::Request::into_parts)) else {
+                break;
+            };
             if !self.keep {
-                request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                parts.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             // A connection from the pool may have ended unnoticed; no second one is believed.
             let pooled = self.keep && try_number == 0;
-            match self.once(address, &transport, pooled, request, progress).await {
+            match self.once(address, &transport, pooled, (&parts, body), progress).await {
                 Ok((response, lease)) => {
                     self.check(&response)?;
                     return Ok(Answered { response, lease: self.keep.then_some(lease), open });
                 }
-                Err(missed) => (failure, unsent) = (missed.failure, missed.unsent),
+                Err(missed) => {
+                    failure = missed.failure;
+                    unsent = missed.unsent.map(|body| (parts, body));
+                }
             }
             match failure {
                 // The pool was out of date; this says nothing of the endpoint.
@@ -168,9 +173,9 @@ impl Question<'_> {
         address: SocketAddr,
         transport: &Transport,
         pooled: bool,
-        request: Box<http::Request<RequestBody>>,
+        (parts, body): (&http::request::Parts, RequestBody),
         progress: &Rc<Progress>,
-    ) -> Result<(Response<Incoming>, Lease), Missed> {
+    ) -> Result<(Response<ResponseBody>, Lease), Missed> {
         let worker = self.worker;
         let global = &self.live.table().global;
         let idle = pooled.then(|| worker.pools.take(address, transport, &global.upstream_keep_alive)).flatten();
@@ -178,17 +183,17 @@ impl Question<'_> {
             Some(lease) => lease,
             None => match connect::connect(worker, address, transport, self.timeouts.connect).await {
                 Ok(sender) => worker.pools.add(address, transport, sender),
-                Err(failure) => return Err(Missed { failure, unsent: Some(request) }),
+                Err(failure) => return Err(Missed { failure, unsent: Some(body) }),
             },
         };
         let waiting = Wait { worker, progress, timeouts: self.timeouts, client: global.body_timeout };
-        match send(&mut lease, *request, &waiting).await {
+        match send(&mut lease, (parts, body), &waiting).await {
             Ok(response) => Ok((response, lease)),
             Err((failure, unsent)) => Err(Missed { failure, unsent }),
         }
     }
 
-    fn check(&self, response: &Response<Incoming>) -> Result<(), Failure> {
+    fn check(&self, response: &Response<ResponseBody>) -> Result<(), Failure> {
         let size: usize = response.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         if size + 32 > self.head_limit as usize { Err(Failure::HeadTooLarge) } else { Ok(()) }
     }
@@ -196,7 +201,7 @@ impl Question<'_> {
 
 struct Missed {
     failure: Failure,
-    unsent: Option<Box<http::Request<RequestBody>>>,
+    unsent: Unsent,
 }
 
 impl Answered {

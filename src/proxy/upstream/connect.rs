@@ -8,13 +8,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 
 use super::Failure;
+use super::h1::{Connection, Stream};
 use super::pool::{MAX_STREAMS, Sender};
 use super::tls::ClientTls;
 use crate::proxy::body::RequestBody;
@@ -22,8 +22,8 @@ use crate::proxy::fastcgi::{self, Params};
 use crate::proxy::timer::within;
 use crate::proxy::worker::{LocalExecutor, Worker};
 
-/// The most a response's head may take in memory, whatever `proxy-buffer-size` says, and the most hyper reads ahead.
-const MAX_HEAD: usize = 128 * 1024;
+/// The most a response's head may take in memory, whatever `proxy-buffer-size` says.
+const MAX_HEAD: u32 = 128 * 1024;
 /// Bytes that one stream may have in flight. The connection has room for all of them, so that no client that stops
 /// reading stops the others.
 const STREAM_WINDOW: u32 = 256 * 1024;
@@ -48,46 +48,37 @@ pub async fn connect(
         let stream = TcpStream::connect(address).await.map_err(|_| Failure::Connect)?;
         let _ = stream.set_nodelay(true);
         if let Some(params) = &transport.fastcgi {
-            return speak(fastcgi::http(stream, Rc::clone(params)), false).await;
+            return speak(Stream::Pipe(fastcgi::http(stream, Rc::clone(params))), false).await;
         }
         match &transport.tls {
-            None => speak(stream, transport.http2).await,
+            None => speak(Stream::Plain(stream), transport.http2).await,
             Some(tls) => {
                 let connector = tls.connector.as_ref().ok_or(Failure::Tls)?;
                 let stream = connector.connect(tls.name.clone(), stream).await.map_err(|_| Failure::Tls)?;
-                speak(stream, transport.http2).await
+                speak(Stream::Tls(Box::new(stream)), transport.http2).await
             }
         }
     };
     within(&worker.timers, limit, connecting).await.unwrap_or(Err(Failure::ConnectTimeout))
 }
 
-async fn speak<S>(stream: S, http2: bool) -> Result<Sender, Failure>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let io = TokioIo::new(stream);
-    if http2 {
-        let mut builder = http2::Builder::new(LocalExecutor);
-        builder
-            .max_header_list_size(MAX_HEAD as u32)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(STREAM_WINDOW * MAX_STREAMS);
-        let (sender, mut connection) = builder.handshake::<_, RequestBody>(io).await.map_err(|_| Failure::Connect)?;
-        let allowed = Rc::new(Cell::new(connection.current_max_send_streams()));
-        let current = Rc::clone(&allowed);
-        spawn_local(poll_fn(move |cx| {
-            let polled = Pin::new(&mut connection).poll(cx).map(drop);
-            current.set(connection.current_max_send_streams());
-            polled
-        }));
-        return Ok(Sender::Http2 { sender, allowed });
+async fn speak(stream: Stream, http2: bool) -> Result<Sender, Failure> {
+    if !http2 {
+        return Ok(Sender::Http1(Connection::new(stream)));
     }
-    let mut builder = http1::Builder::new();
-    builder.max_buf_size(MAX_HEAD).max_headers(256);
-    let (sender, connection) = builder.handshake::<_, RequestBody>(io).await.map_err(|_| Failure::Connect)?;
-    spawn_local(async move {
-        let _ = connection.with_upgrades().await;
-    });
-    Ok(Sender::Http1(sender))
+    let mut builder = http2::Builder::new(LocalExecutor);
+    builder
+        .max_header_list_size(MAX_HEAD)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(STREAM_WINDOW * MAX_STREAMS);
+    let handshake = builder.handshake::<_, RequestBody>(TokioIo::new(stream));
+    let (sender, mut connection) = handshake.await.map_err(|_| Failure::Connect)?;
+    let allowed = Rc::new(Cell::new(connection.current_max_send_streams()));
+    let current = Rc::clone(&allowed);
+    spawn_local(poll_fn(move |cx| {
+        let polled = Pin::new(&mut connection).poll(cx).map(drop);
+        current.set(connection.current_max_send_streams());
+        polled
+    }));
+    Ok(Sender::Http2 { sender, allowed })
 }

@@ -1,7 +1,9 @@
 //! The upstream side: connections, their pools, the choice of an endpoint.
 
 pub mod balance;
+pub mod body;
 pub mod connect;
+pub mod h1;
 pub mod load;
 pub mod pool;
 pub mod tls;

@@ -5,15 +5,16 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 
-use futures_util::future::Either;
-use http::Response;
-use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1, http2};
+use http::{Response, request};
+use hyper::client::conn::http2;
 use tokio::time::Instant;
 
+use super::body::ResponseBody;
 use super::connect::Transport;
+use super::{Failure, h1};
 use crate::policy::global::UpstreamKeepAlive;
 use crate::proxy::body::RequestBody;
+use crate::proxy::rewound::Rewound;
 use crate::proxy::timer::Timers;
 
 /// Endpoints that have a pool; beyond it connections are not kept.
@@ -24,7 +25,7 @@ pub const MAX_STREAMS: u32 = 100;
 /// The sending half of a connection.
 #[derive(Debug)]
 pub enum Sender {
-    Http1(http1::SendRequest<RequestBody>),
+    Http1(h1::Shared),
     Http2 {
         sender: http2::SendRequest<RequestBody>,
         /// Streams at once that the peer allows now.
@@ -54,7 +55,7 @@ impl Key {
 
 #[derive(Debug)]
 struct Idle {
-    sender: http1::SendRequest<RequestBody>,
+    connection: h1::Shared,
     life: Life,
     since: Instant,
 }
@@ -106,7 +107,7 @@ pub struct Lease {
 
 #[derive(Debug)]
 enum Leased {
-    Http1(Option<http1::SendRequest<RequestBody>>),
+    Http1(Option<h1::Shared>),
     Http2 { sender: http2::SendRequest<RequestBody>, streams: Rc<Cell<u32>> },
 }
 
@@ -131,9 +132,9 @@ impl Pools {
         let lease =
             |kind, life| Lease { pools: Rc::downgrade(&self.inner), timers: Rc::clone(&self.timers), key, life, kind };
         while let Some(idle) = pool.idle.pop_back() {
-            if !idle.sender.is_closed() && idle.life.may_go_on(limits, now) {
+            if idle.connection.borrow_mut().is_idle() && idle.life.may_go_on(limits, now) {
                 let life = Life { requests: idle.life.requests + 1, ..idle.life };
-                return Some(lease(Leased::Http1(Some(idle.sender)), life));
+                return Some(lease(Leased::Http1(Some(idle.connection)), life));
             }
         }
         let free = |s: &&mut Shared| {
@@ -154,7 +155,7 @@ impl Pools {
         let now = self.timers.now();
         let life = Life { born: now, requests: 1 };
         let kind = match sender {
-            Sender::Http1(sender) => Leased::Http1(Some(sender)),
+            Sender::Http1(connection) => Leased::Http1(Some(connection)),
             Sender::Http2 { sender, allowed } => {
                 let streams = Rc::new(Cell::new(1));
                 if let Some(pool) = self.inner.borrow_mut().pool(key) {
@@ -176,9 +177,7 @@ impl Pools {
             now.saturating_duration_since(since) < limits.idle_timeout && life.may_go_on(&limits, now)
         };
         inner.pools.retain(|_, pool| {
-            while pool.idle.front().is_some_and(|i| i.sender.is_closed() || !fresh(i.since, &i.life)) {
-                pool.idle.pop_front();
-            }
+            pool.idle.retain(|idle| fresh(idle.since, &idle.life) && idle.connection.borrow_mut().is_idle());
             pool.shared.retain(|s| !s.sender.is_closed() && (s.streams.get() > 0 || fresh(s.since, &s.life)));
             !(pool.idle.is_empty() && pool.shared.is_empty())
         });
@@ -201,65 +200,70 @@ impl Life {
 }
 
 impl Lease {
-    pub fn sender(&mut self) -> Option<Sending<'_>> {
-        match &mut self.kind {
-            Leased::Http1(sender) => sender.as_mut().map(Sending::Http1),
-            Leased::Http2 { sender, .. } => Some(Sending::Http2(sender)),
+    /// Sends a request, and comes back with the head of its answer. An error holds the body if nothing was sent.
+    pub async fn send(
+        &mut self,
+        parts: &request::Parts,
+        body: RequestBody,
+    ) -> Result<Response<ResponseBody>, (Failure, Unsent)> {
+        let sender = match &mut self.kind {
+            Leased::Http1(Some(connection)) => {
+                let response = h1::send(connection, parts, body).await.map_err(|failure| (failure, None))?;
+                return Ok(response.map(ResponseBody::Http1));
+            }
+            Leased::Http1(None) => return Err((Failure::Stale, Some(body))),
+            Leased::Http2 { sender, .. } => sender,
+        };
+        if sender.ready().await.is_err() {
+            return Err((Failure::Stale, Some(body)));
         }
+        match sender.try_send_request(http::Request::from_parts(parts.clone(), body)).await {
+            Ok(response) => Ok(response.map(ResponseBody::Http2)),
+            Err(mut error) => match error.take_message() {
+                Some(request) => Err((Failure::Stale, Some(request.into_body()))),
+                None if error.error().is_parse_too_large() => Err((Failure::HeadTooLarge, None)),
+                None if error.error().is_parse() => Err((Failure::Invalid, None)),
+                None => Err((Failure::Broken, None)),
+            },
+        }
+    }
+
+    /// The stream of an HTTP/1 connection that has switched protocols.
+    pub fn into_stream(mut self) -> Option<Rewound<h1::Stream>> {
+        let Leased::Http1(connection) = &mut self.kind else { return None };
+        let (read, stream) = connection.take()?.borrow_mut().take()?;
+        Some(Rewound::new(read, stream))
     }
 
     /// Puts an HTTP/1 connection back for others. HTTP/2 connections are shared anyway.
     pub fn give_back(mut self) {
-        let Leased::Http1(sender) = &mut self.kind else { return };
-        let (Some(sender), Some(pools)) = (sender.take(), self.pools.upgrade()) else { return };
+        let Leased::Http1(connection) = &mut self.kind else { return };
+        let Some(pools) = self.pools.upgrade() else { return };
         let mut inner = pools.borrow_mut();
         let limit = inner.limits.as_ref().map_or(0, |l| l.idle);
-        let (life, since) = (self.life, self.timers.now());
         if limit == 0 || self.key.fastcgi {
             return;
         }
+        let Some(connection) = connection.take_if(|connection| connection.borrow_mut().is_idle()) else { return };
+        let (life, since) = (self.life, self.timers.now());
         if let Some(pool) = inner.pool(self.key) {
             if pool.idle.len() >= limit {
                 pool.idle.pop_front();
             }
-            pool.idle.push_back(Idle { sender, life, since });
+            pool.idle.push_back(Idle { connection, life, since });
         }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Leased::Http2 { streams, .. } = &self.kind {
-            streams.set(streams.get().saturating_sub(1));
+        match &self.kind {
+            Leased::Http1(Some(connection)) => connection.borrow_mut().end(),
+            Leased::Http1(None) => {}
+            Leased::Http2 { streams, .. } => streams.set(streams.get().saturating_sub(1)),
         }
     }
 }
 
-/// What became of a request that was sent.
-pub type Sent = Result<Response<Incoming>, TrySendError<http::Request<RequestBody>>>;
-
-/// What a request is sent with.
-#[derive(Debug)]
-pub enum Sending<'a> {
-    Http1(&'a mut http1::SendRequest<RequestBody>),
-    Http2(&'a mut http2::SendRequest<RequestBody>),
-}
-
-impl Sending<'_> {
-    /// Waits until the connection takes a request. An error says that it has ended.
-    pub fn ready(&mut self) -> impl Future<Output = hyper::Result<()>> {
-        match self {
-            Self::Http1(sender) => Either::Left(sender.ready()),
-            Self::Http2(sender) => Either::Right(sender.ready()),
-        }
-    }
-
-    /// Sends `request` at once and answers with the response's head. An error holds the request if nothing of it was
-    /// sent.
-    pub fn try_send(self, request: http::Request<RequestBody>) -> impl Future<Output = Sent> {
-        match self {
-            Self::Http1(sender) => Either::Left(sender.try_send_request(request)),
-            Self::Http2(sender) => Either::Right(sender.try_send_request(request)),
-        }
-    }
-}
+/// The body of a request of which nothing was sent.
+pub type Unsent = Option<RequestBody>;
