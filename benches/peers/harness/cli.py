@@ -1,7 +1,9 @@
 """The command line: what to run, and how often."""
 
 import argparse
+import contextlib
 import datetime
+import fcntl
 import time
 
 from . import install, machine, paths, peers, report, runs, scenarios
@@ -9,6 +11,9 @@ from .install import loudly, say
 from .load import LoadError
 from .process import StartError, upstream
 from .results import Results
+
+# What a smoke run does unless it is told: a scenario of each load generator.
+SMOKE = "h1-64,tls-64,h2-64,grpc-unary,handshake,websocket,open-5k"
 
 
 def arguments(argv):
@@ -19,7 +24,7 @@ def arguments(argv):
     parser.add_argument("--only", default="", metavar="A,B", help=f"scenarios: {', '.join(names)}")
     parser.add_argument("--peers", default="", metavar="A,B", help=f"peers: {', '.join(peer.name for peer in peers.ALL)}")
     parser.add_argument("--again", action="store_true", help="forget what is there of these scenarios")
-    parser.add_argument("--smoke", action="store_true", help="one short round of some scenarios with what is installed; keeps nothing")
+    parser.add_argument("--smoke", action="store_true", help="one short round of some scenarios with what is installed and built; its results are not kept")
     parser.add_argument("--no-install", action="store_true", help="installs and builds nothing")
     parser.add_argument("--report", action="store_true", help="runs nothing, shows the tables")
     parser.add_argument("--write-docs", action="store_true", help="also writes docs/performance.md and its charts")
@@ -50,6 +55,18 @@ def installed(rows):
     return found
 
 
+@contextlib.contextmanager
+def alone():
+    """Two runs at once would measure each other, and share ports."""
+    paths.CACHE.mkdir(parents=True, exist_ok=True)
+    with open(paths.CACHE / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SystemExit("another run is under way") from error
+        yield
+
+
 def run_scenario(scenario, rows, results, options):
     """All missing rounds of a scenario: every peer once, in order, then the next round."""
     rows = [peer for peer in rows if not any(scenario.name == name for name in peer.cannot)]
@@ -74,39 +91,57 @@ def run_scenario(scenario, rows, results, options):
                 say(f"{scenario.name:15} round {number:2} {peer.name:20} {report.brief(record)}")
 
 
-def main(argv):
-    options = arguments(argv)
-    if options.list:
-        for row in scenarios.ALL:
-            say(f"{row.name:15} {row.title}")
-        for peer in peers.ALL:
-            say(f"{peer.name:20} {peer.version() if peer.binary() else 'not installed':14} {peer.note}")
-        return 0
-    if options.portcullis:
-        install.OVERRIDES["portcullis"] = options.portcullis
-    if options.report:
-        return report.everything(Results(), options.write_docs)
+def listing():
+    for row in scenarios.ALL:
+        say(f"{row.name:15} {row.title}")
+    for peer in peers.ALL:
+        say(f"{peer.name:20} {peer.version() if peer.binary() else 'not installed':14} {peer.note}")
+    return 0
+
+
+def prepared(options):
+    """Scenarios, peers that are there, and results; None where the load generators are missing."""
     if options.smoke:
-        options.only = options.only or "h1-64,tls-64,h2-64,handshake,websocket"
+        options.only = options.only or SMOKE
         options.peers = options.peers or "portcullis,nginx,haproxy"
         options.rounds = options.seconds = 1
+        options.no_install = True
+        debug = paths.TARGET / "debug/portcullis"
+        if not install.binary("portcullis") and debug.exists():
+            install.OVERRIDES["portcullis"] = debug
     rows, wanted = chosen(options.peers, peers.ALL, "peer"), chosen(options.only, scenarios.ALL, "scenario")
     if not options.no_install:
-        install.everything([peer.name for peer in rows], smoke=options.smoke)
-    for tool in ("tools", "wrk", "h2load"):
-        if not install.binary(tool):
-            loudly(f"{tool} is not installed")
-            return 1 if not options.smoke else 0
+        install.everything([peer.name for peer in rows])
+    missing = [tool for tool in ("tools", "wrk", "h2load") if not install.binary(tool)]
+    if missing:
+        loudly(f"nothing can be measured without {', '.join(missing)}")
+        return None
     rows = installed(rows)
     results = Results(paths.CACHE / "smoke.json" if options.smoke else paths.RESULTS)
     if options.again or options.smoke:
         results.drop({scenario.name for scenario in wanted})
     results.data["machine"] = machine.describe()
     results.data["peers"] |= {peer.name: {"version": peer.version(), "note": peer.note} for peer in rows}
-    started = time.monotonic()
-    for scenario in wanted:
-        run_scenario(scenario, rows, results, options)
+    return wanted, rows, results
+
+
+def main(argv):
+    options = arguments(argv)
+    if options.portcullis:
+        install.OVERRIDES["portcullis"] = options.portcullis
+    if options.list:
+        return listing()
+    if options.report:
+        return report.everything(Results(), options.write_docs)
+    with alone():
+        parts = prepared(options)
+        if parts is None:
+            # A smoke run takes what is there; that can be nothing.
+            return 0 if options.smoke else 1
+        wanted, rows, results = parts
+        started = time.monotonic()
+        for scenario in wanted:
+            run_scenario(scenario, rows, results, options)
     say(f"{(time.monotonic() - started) / 60:.1f} minutes; results in {results.path}")
-    code = report.everything(results, options.write_docs and not options.smoke)
     failed = [run for run in results.data["runs"] if "failed" in run and run["peer"].startswith("portcullis")]
-    return 1 if options.smoke and failed else code
+    return report.everything(results, options.write_docs and not options.smoke) or (1 if options.smoke and failed else 0)

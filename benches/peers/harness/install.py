@@ -115,12 +115,10 @@ def cargo(name, manifest, target):
     return result.returncode == 0
 
 
-def everything(wanted, smoke=False):
-    """Installs and builds what the wanted peers need, and what every run needs. `smoke`: builds, but downloads nothing."""
-    paths.CACHE.mkdir(parents=True, exist_ok=True)
-    if not smoke:
-        debian()
-        wheels()
+def everything(wanted):
+    """Installs and builds what the wanted peers need, and what every run needs."""
+    debian()
+    wheels()
     cargo("the upstream and the clients", paths.HERE / "tools/Cargo.toml", paths.CACHE / "tools")
     if any(name.startswith("portcullis") for name in wanted) and "portcullis" not in OVERRIDES:
         cargo("portcullis", paths.ROOT / "Cargo.toml", paths.TARGET)

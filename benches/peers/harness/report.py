@@ -1,24 +1,14 @@
 """Tables and docs from results."""
 
-from . import chart, paths, scenarios
-from .install import say
+from . import chart, goals, paths, scenarios
+from .install import loudly, say
+from .report_text import mebibytes, number, table
 
 # What the ratios refer to.
 REFERENCE = "nginx"
 OWN = ("portcullis", "portcullis-defaults")
-
-
-def number(value, digits=3):
-    """A few significant digits, thousands with commas; a dash for what was not measured."""
-    if value is None:
-        return "–"
-    if abs(value) >= 10 ** (digits - 1):
-        return f"{value:,.0f}"
-    return f"{value:.{digits}g}"
-
-
-def mebibytes(value):
-    return None if value is None else value / 2**20
+# More of the machine than this in other hands, and figures are noise.
+NOISE = 0.05
 
 
 def brief(record):
@@ -26,7 +16,7 @@ def brief(record):
     if "failed" in record:
         return "FAILED"
     if "cpu_us" in record:
-        noise = f"  NOISE {record['other']:.0%}" if record["other"] > 0.05 else ""
+        noise = f"  NOISE {record['other']:.0%}" if record["other"] > NOISE else ""
         return (f"{record['cpu_us']:8.2f} µs ({record['user_us']:.2f} user)  {record['rate']:9.0f}/s  p99 {record['p99']:6} µs"
                 f"  pss {record['pss'] / 2**20:6.1f} MiB{noise}")
     if "per_connection" in record:
@@ -40,25 +30,27 @@ def best_peer(summary, name):
     return min(others, key=others.get) if others else None
 
 
-def table(head, rows):
-    lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
-    return lines + ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
-
-
 def ordered(summary, name):
     return sorted(summary.items(), key=lambda item: (item[1].get(name) is None, item[1].get(name)))
 
 
+def ratio(scenario, results, summary, peer, to):
+    """The median ratio within rounds, and that of the best rounds."""
+    if to not in summary:
+        return "–"
+    least = summary[peer]["cpu_us_min"] / summary[to]["cpu_us_min"]
+    return f"{number(results.ratio(scenario.name, 'cpu_us', peer, to))} ({number(least)})"
+
+
 def load_table(scenario, results, summary):
     best = best_peer(summary, "cpu_us")
-    head = ["", f"CPU µs a {scenario.unit}", "least", "user", "× nginx", f"× best peer ({best})", f"{scenario.unit}s/s", "p50 µs",
+    head = ["", f"CPU µs a {scenario.unit}", "least", "user", "× nginx (of least)", f"× {best}, the best peer", f"{scenario.unit}s/s", "p50 µs",
             "p99 µs", "p99.9 µs", "system calls", "PSS MiB", "RSS MiB", "rounds"]
     rows = []
     for peer, row in ordered(summary, "cpu_us"):
-        ratio = lambda to: number(results.ratio(scenario.name, "cpu_us", peer, to)) if to else "–"  # noqa: E731,B023
         calls = sum(row["syscalls"].values()) if row["syscalls"] else None
-        rows.append([peer, f"**{number(row['cpu_us'])}**", number(row["cpu_us_min"]), number(row["user_us"]), ratio(REFERENCE),
-                     ratio(best), number(row["rate"]), number(row["p50"]), number(row["p99"]), number(row["p999"]),
+        rows.append([peer, f"**{number(row['cpu_us'])}**", number(row["cpu_us_min"]), number(row["user_us"]),
+                     ratio(scenario, results, summary, peer, REFERENCE), ratio(scenario, results, summary, peer, best), number(row["rate"]), number(row["p50"]), number(row["p99"]), number(row["p999"]),
                      number(calls), number(mebibytes(row["pss"])), number(mebibytes(row["rss"])), row["rounds"]])
     return table(head, rows)
 
@@ -79,14 +71,19 @@ def change_table(scenario, results, summary):
                          row["rounds"]] for peer, row in ordered(summary, "effective_ms")])
 
 
+def noise_of(summary):
+    """The largest share of the machine that other work had, as a median of one peer's rounds."""
+    return max((row.get("other", 0) for row in summary.values()), default=0)
+
+
 def section(scenario, results):
     summary = results.summary(scenario.name)
     if not summary:
         return []
     draw = {"load": load_table, "idle": idle_table, "change": change_table}[scenario.kind]
     lines = [f"### {scenario.title} (`{scenario.name}`)", "", *draw(scenario, results, summary), ""]
-    noise = max((row.get("other", 0) for row in summary.values()), default=0)
-    if noise > 0.05:
+    noise = noise_of(summary)
+    if noise > NOISE:
         lines += [f"Other work used up to {noise:.0%} of the machine (median of a peer's rounds): these figures are noisy.", ""]
     failures = {peer: text for peer, text in results.failures(scenario.name).items() if peer not in summary}
     lines += [f"- {peer} failed: {text.splitlines()[0][:200]}" for peer, text in failures.items()]
@@ -101,12 +98,14 @@ def peers_table(results):
 def document(results, charts):
     machine = results.data["machine"]
     text = (paths.CONFIGS / "performance.md").read_text()
+    days = [run["at"][:10] for run in results.data["runs"]]
     parts = {
         "MACHINE": f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Linux {machine['kernel']}, "
                    f"{machine['system']}, TCP {machine['congestion']}, {machine['descriptors']} descriptors",
-        "DATES": " to ".join(sorted({run["at"][:10] for run in results.data["runs"]})[::max(1, len({run["at"][:10] for run in results.data["runs"]}) - 1)]),
+        "DATES": " to ".join(dict.fromkeys([min(days), max(days)])),
         "PEERS": "\n".join(peers_table(results)),
         "CHARTS": "\n\n".join(f"![{title}](performance/{name})" for name, title in charts),
+        "GOALS": "\n".join(goals.lines(results)),
         "TABLES": "\n".join(line for scenario in scenarios.ALL for line in section(scenario, results)).rstrip(),
     }
     for name, value in parts.items():
@@ -115,13 +114,19 @@ def document(results, charts):
 
 
 def everything(results, write_docs):
-    """Prints the tables; with `write_docs` also writes them, and the charts, below docs/."""
+    """Prints the tables; with `write_docs` also writes them, and the charts, below docs/, unless they are noise."""
     if not results.data["runs"]:
         say("no results yet")
         return 1
     for scenario in scenarios.ALL:
         for line in section(scenario, results):
             say(line)
+    for line in goals.lines(results):
+        say(line)
+    noisy = [scenario.name for scenario in scenarios.ALL if noise_of(results.summary(scenario.name)) > NOISE]
+    if write_docs and noisy:
+        loudly(f"docs/ is left as it is: other work disturbed {', '.join(noisy)} (run them --again on a quiet machine)")
+        write_docs = False
     folder = paths.ROOT / "docs" if write_docs else paths.CACHE / "report"
     (folder / "performance").mkdir(parents=True, exist_ok=True)
     charts = chart.everything(results, folder / "performance")
