@@ -9,7 +9,7 @@ import time
 from . import install, machine, paths, peers, report, runs, scenarios
 from .install import loudly, say
 from .load import LoadError
-from .process import StartError, upstream
+from .process import StartError, prefer, upstream
 from .results import Results
 
 # What a smoke run does unless it is told: a scenario of each load generator.
@@ -30,6 +30,7 @@ def arguments(argv):
     parser.add_argument("--write-docs", action="store_true", help="also writes docs/performance.md and its charts")
     parser.add_argument("--proxy-cores", default="0", help="where the proxy runs (0)")
     parser.add_argument("--load-cores", default="1", help="where load and upstream run (1)")
+    parser.add_argument("--nice", type=int, default=0, help="priority of everything measured, such as -15; wants root (0)")
     parser.add_argument("--portcullis", metavar="PATH", help="another binary than target/release/portcullis")
     parser.add_argument("--list", action="store_true", help="says which scenarios and peers there are")
     return parser.parse_args(argv)
@@ -139,6 +140,7 @@ def main(argv):
             # A smoke run takes what is there; that can be nothing.
             return 0 if options.smoke else 1
         wanted, rows, results = parts
+        prefer(options.nice)
         started = time.monotonic()
         for scenario in wanted:
             run_scenario(scenario, rows, results, options)

@@ -11,6 +11,9 @@ from . import install, load, measure
 from .process import ask, end, pinned, running
 from .scenarios import idle_connections, setup_for
 
+# Seconds that opening all idle connections may take.
+PATIENCE = 180
+
 
 def children():
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -68,19 +71,20 @@ def idle(scenario, peer, setup, process, upstream, seconds, pin, syscalls):
     """Memory before, with, and after so many connections that asked once."""
     tls = scenario.options.get("tls", False)
     wanted = idle_connections()
-    load.wrk(setup, pin, 1, tls=tls)
+    load.wrk(setup, pin, 2, tls=tls)
     time.sleep(1)
     before = measure.memory(process.pid)
     command = [*pin, str(install.binary("tools")), "idle", f"--to=127.0.0.1:{setup.https if tls else setup.http}",
                f"--host={load.HOST}", "--path=/64", f"--connections={wanted}", *(["--tls=1"] if tls else [])]
     client = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               start_new_session=True)
-    watchdog = threading.Timer(60, client.kill)
+    watchdog = threading.Timer(PATIENCE, client.kill)
     watchdog.start()
     try:
         line = client.stdout.readline()
         if not line:
-            raise load.LoadError(f"idle: {client.stderr.read().decode(errors='replace').strip()[-300:]}")
+            said = client.stderr.read().decode(errors="replace").strip()[-300:]
+            raise load.LoadError(f"idle: {said or f'not all connections were open after {PATIENCE} s'}")
         held = json.loads(line)["connections"]
         time.sleep(3)
         during = measure.memory(process.pid)
