@@ -33,7 +33,12 @@ impl ProxyHttp for Routes {
         Ok(Box::new(peer))
     }
 
-    async fn upstream_request_filter(&self, session: &mut Session, request: &mut RequestHeader, _: &mut ()) -> Result<()> {
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        _: &mut (),
+    ) -> Result<()> {
         if let Some(address) = session.client_addr().and_then(|address| address.as_inet()) {
             request.insert_header("x-forwarded-for", address.ip().to_string())?;
         }
@@ -47,13 +52,16 @@ fn main() {
         panic!("seven arguments are wanted: two ports, two upstream ports, threads, certificate, key")
     };
     let at = |port: &str| format!("127.0.0.1:{port}");
-    let mut server = Server::new_with_opt_and_conf(None, ServerConf {
-        threads: threads.parse().expect("a number of threads"),
-        upstream_keepalive_pool_size: 1000,
-        grace_period_seconds: Some(0),
-        graceful_shutdown_timeout_seconds: Some(1),
-        ..ServerConf::default()
-    });
+    let mut server = Server::new_with_opt_and_conf(
+        None,
+        ServerConf {
+            threads: threads.parse().expect("a number of threads"),
+            upstream_keepalive_pool_size: 1000,
+            grace_period_seconds: Some(0),
+            graceful_shutdown_timeout_seconds: Some(1),
+            ..ServerConf::default()
+        },
+    );
     server.bootstrap();
     let mut service = http_proxy_service(&server.configuration, Routes { web: at(web), grpc: at(grpc) });
     service.add_tcp(&at(http));
