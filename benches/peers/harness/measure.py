@@ -56,10 +56,10 @@ def cpu(root):
 
 
 def busy():
-    """Seconds that all processors of the machine worked."""
-    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
-    idle = fields[3] + fields[4]
-    return (sum(fields[:8]) - idle) / TICK
+    """Seconds that all processors of the machine worked for processes, or for other machines. Without interrupts: where the
+    kernel counts them by themselves, no process has them on its clock."""
+    user, nice, system, _, _, _, _, steal = (int(f) for f in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9])
+    return (user + nice + system + steal) / TICK
 
 
 def memory(root):
