@@ -11,17 +11,18 @@ WIDTH, BAR, GAP, NAMES, COLUMNS = 440, 16, 4, 140, 2
 
 def panel(title, unit, rows, x, y):
     """The elements of one panel, and its height. `rows`: (name, median, least), from the least."""
-    most = max(value for _, value, _ in rows)
+    # Whoever needs ten times as much as the first would flatten all others: its bar is cut, and says so.
+    most = min(max(value for _, value, _ in rows), rows[0][1] * 10 or 1)
     room = WIDTH - NAMES - 90
     parts = [f'<text x="{x}" y="{y + 14}" class="title">{escape(title)}</text>',
              f'<text x="{x}" y="{y + 30}">{escape(unit)}; the line is the least of all rounds</text>']
     top = y + 40
     for index, (name, value, least) in enumerate(rows):
         at = top + index * (BAR + GAP)
-        long = max(1.0, room * value / most) if most > 0 else 1.0
-        mark = x + NAMES + (room * least / most if most > 0 else 0)
+        long = max(1.0, room * min(1, value / most))
+        mark = x + NAMES + room * min(1, least / most)
         colour = OURS if name.startswith("portcullis") else OTHERS
-        shown = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+        shown = ("» " if value > most else "") + (f"{value:,.0f}" if value >= 100 else f"{value:.3g}")
         parts += [f'<text x="{x + NAMES - 6}" y="{at + 12}" text-anchor="end">{escape(name)}</text>',
                   f'<rect x="{x + NAMES}" y="{at}" width="{long:.1f}" height="{BAR}" fill="{colour}"/>',
                   f'<path d="M{mark:.1f} {at}v{BAR}" stroke="{TEXT}" stroke-width="2"/>',
