@@ -1,5 +1,6 @@
 """Charts as SVG, by a few lines of its own: panels of horizontal bars, the least on top."""
 
+import statistics
 from html import escape
 
 from . import scenarios
@@ -11,8 +12,8 @@ WIDTH, BAR, GAP, NAMES, COLUMNS = 440, 16, 4, 140, 2
 
 def panel(title, unit, rows, x, y):
     """The elements of one panel, and its height. `rows`: (name, median, least), from the least."""
-    # Whoever needs ten times as much as the first would flatten all others: its bar is cut, and says so.
-    most = min(max(value for _, value, _ in rows), rows[0][1] * 10 or 1)
+    # Whoever needs many times as much as most would flatten all others: its bar is cut, and says so.
+    most = min(rows[-1][1], 5 * statistics.median(value for _, value, _ in rows)) or 1
     room = WIDTH - NAMES - 90
     parts = [f'<text x="{x}" y="{y + 14}" class="title">{escape(title)}</text>',
              f'<text x="{x}" y="{y + 30}">{escape(unit)}; the line is the least of all rounds</text>']
