@@ -1,6 +1,7 @@
 //! Open-loop load: requests leave at fixed moments whatever the answers do, and a latency counts from the moment at
 //! which its request was due. So a proxy that stalls pays for everything that waits meanwhile (no coordinated omission).
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -16,6 +17,9 @@ use tokio::task::spawn_local;
 use crate::Options;
 use crate::client::{self, Stream};
 use crate::outcome::Outcome;
+
+/// How long answers may take when the last request is due; what is missing then is an error.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Requests that are due and wait for a connection. Bounded by what the run can ask for in its time.
 #[derive(Default)]
@@ -53,10 +57,11 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         host,
     });
     let due = Arc::new(Due::default());
+    let all = Rc::new(RefCell::new(Outcome::default()));
     let mut clients = Vec::new();
     for _ in 0..options.number("connections")? {
         let stream = target.connect().await?;
-        clients.push(spawn_local(one(target.clone(), due.clone(), Some(stream))));
+        clients.push(spawn_local(one(target.clone(), due.clone(), all.clone(), Some(stream))));
     }
     let (rate, limit) = (options.number("rate")?, options.seconds()?);
     ensure!(rate > 0, "--rate is 0");
@@ -65,11 +70,19 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || pace(&pacer, rate, limit)).await?;
     // Who waits now waits for nothing; who will wait sees the end first.
     due.news.notify_waiters();
-    let mut all = Outcome::default();
-    for client in clients {
-        all.absorb(client.await??);
+    let answered = async {
+        for client in &mut clients {
+            client.await.ok();
+        }
+    };
+    let late = tokio::time::timeout(GRACE, answered).await.is_err();
+    // The process ends with what is still under way.
+    let mut outcome = all.take();
+    if late {
+        let waiting = clients.iter().filter(|client| !client.is_finished()).count() + due.queue().len();
+        outcome.errors += waiting as u64;
     }
-    all.print(started);
+    outcome.print(started);
     Ok(())
 }
 
@@ -92,14 +105,13 @@ fn pace(due: &Due, rate: usize, limit: Duration) {
 }
 
 /// A client's connections, one after the other: a new one where the last failed or the answer said that it ends.
-async fn one(target: Rc<Target>, due: Arc<Due>, mut stream: Option<Box<dyn Stream>>) -> anyhow::Result<Outcome> {
-    let mut outcome = Outcome::default();
+async fn one(target: Rc<Target>, due: Arc<Due>, all: Rc<RefCell<Outcome>>, mut stream: Option<Box<dyn Stream>>) {
     let mut buffer = Vec::with_capacity(4096);
     loop {
         let next = due.queue().pop_front();
         let Some(moment) = next else {
             if due.ended.load(Ordering::Acquire) {
-                return Ok(outcome);
+                return;
             }
             due.news.notified().await;
             continue;
@@ -114,10 +126,10 @@ async fn one(target: Rc<Target>, due: Arc<Due>, mut stream: Option<Box<dyn Strea
         };
         match done.await {
             Ok(rest) => {
-                outcome.took(moment.elapsed());
+                all.borrow_mut().took(moment.elapsed());
                 stream = rest;
             }
-            Err(_) => outcome.errors += 1,
+            Err(_) => all.borrow_mut().errors += 1,
         }
     }
 }
