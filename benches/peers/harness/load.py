@@ -93,4 +93,6 @@ def own(setup, pin, seconds, command, *, tls=False, tolerant=False, **options):
     result = json.loads(execute([install.binary("tools"), command, *arguments], pin, seconds))
     if options.get("resume") and result["resumed"] < result["requests"] * 0.9:
         raise LoadError(f"only {result['resumed']} of {result['requests']} handshakes resumed a session")
+    if not tolerant:
+        result["errors"] += result["unanswered"]
     return checked(result | {"errors_are_a_result": tolerant}, command)

@@ -21,7 +21,7 @@ def brief(record):
                 f"  pss {record['pss'] / 2**20:6.1f} MiB{noise}")
     if "per_connection" in record:
         return f"{record['per_connection']:8.0f} bytes a connection, {record['connections']} connections"
-    return f"in force after {number(record['effective_ms'])} ms, {record['errors']} errors, p99.9 {record['p999']} µs"
+    return f"in force after {number(record['effective_ms'])} ms, {record['errors']} errors, {record['unanswered']} unanswered, p99.9 {record['p999']} µs"
 
 
 def best_peer(summary, name):
@@ -69,10 +69,10 @@ def idle_table(scenario, results, summary):
 
 
 def change_table(scenario, results, summary):
-    head = ["", "in force after ms", "most", "not within the load", "errors (median, most)", "p99.9 µs", "max µs",
+    head = ["", "in force after ms", "most", "not within the load", "errors (most)", "unanswered", "p99.9 µs", "max µs",
             "CPU ms of the change", "PSS MiB before", "after", "rounds"]
     return table(head, [[peer, f"**{number(row.get('effective_ms'))}**", number(row.get("effective_ms_max")), row["missed"],
-                         f"{number(row['errors'])}, {number(row['errors_max'])}", number(row["p999"]), number(row["max"]),
+                         f"{number(row['errors'])} ({number(row['errors_max'])})", number(row.get("unanswered")), number(row["p999"]), number(row["max"]),
                          number(row["change_cpu_ms"]), number(mebibytes(row["before"])), number(mebibytes(row["after"])),
                          row["rounds"]] for peer, row in ordered(summary, "effective_ms")])
 

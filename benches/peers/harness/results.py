@@ -7,7 +7,7 @@ import statistics
 from . import paths
 
 # Fields of a record that tables show, and that have a median.
-VALUES = ["cpu_us", "user_us", "system_us", "rate", "p50", "p99", "p999", "max", "pss", "rss", "errors", "upstream_us",
+VALUES = ["cpu_us", "user_us", "system_us", "rate", "p50", "p99", "p999", "max", "pss", "rss", "errors", "unanswered", "upstream_us",
           "other", "utilisation", "per_connection", "before", "during", "after", "effective_ms", "change_cpu_ms"]
 
 

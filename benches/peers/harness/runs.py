@@ -131,7 +131,8 @@ def changed(scenario, peer, setup, process, upstream, seconds, pin, syscalls):
         raise failed[0]
     window = time.monotonic() - begun
     return {
-        "effective_ms": effective, "errors": result["errors"], "count": result["requests"], "p50": result["p50"],
+        "effective_ms": effective, "errors": result["errors"], "unanswered": result["unanswered"],
+        "count": result["requests"], "p50": result["p50"],
         "p99": result["p99"], "p999": result["p999"], "max": result["max"],
         "change_cpu_ms": max(0.0, at_end - used - (used - first) * min(window, seconds - 2)) * 1000,
         "before": before["pss"], "after": after["pss"], "rss": after["rss"],

@@ -18,7 +18,7 @@ use crate::Options;
 use crate::client::{self, Stream};
 use crate::outcome::Outcome;
 
-/// How long answers may take when the last request is due; what is missing then is an error.
+/// How long answers may take when the last request is due; what is missing then went unanswered.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Requests that are due and wait for a connection. Bounded by what the run can ask for in its time.
@@ -80,7 +80,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let mut outcome = all.take();
     if late {
         let waiting = clients.iter().filter(|client| !client.is_finished()).count() + due.queue().len();
-        outcome.errors += waiting as u64;
+        outcome.unanswered = waiting as u64;
     }
     outcome.print(started);
     Ok(())

@@ -9,6 +9,8 @@ pub struct Outcome {
     pub errors: u64,
     /// Handshakes that resumed a session.
     pub resumed: u64,
+    /// Requests that were due and had no answer in the end.
+    pub unanswered: u64,
 }
 
 impl Outcome {
@@ -31,11 +33,12 @@ impl Outcome {
             self.latencies.get(index).copied().unwrap_or(0)
         };
         println!(
-            r#"{{"requests":{},"seconds":{:.6},"errors":{},"resumed":{},"p50":{},"p99":{},"p999":{},"max":{}}}"#,
+            r#"{{"requests":{},"seconds":{:.6},"errors":{},"resumed":{},"unanswered":{},"p50":{},"p99":{},"p999":{},"max":{}}}"#,
             self.latencies.len(),
             started.elapsed().as_secs_f64(),
             self.errors,
             self.resumed,
+            self.unanswered,
             at(0.5),
             at(0.99),
             at(0.999),
