@@ -20,25 +20,49 @@ names! {
     X_SCHEME = "x-scheme";
     X_ORIGINAL_FORWARDED_FOR = "x-original-forwarded-for";
     X_ORIGINAL_FORWARDED_HOST = "x-original-forwarded-host";
-    X_PAD = "x-pad";
-    PROXY = "proxy";
-    KEEP_ALIVE = "keep-alive";
-    PROXY_CONNECTION = "proxy-connection";
 }
 
-/// Names that speak about one connection only (RFC 9110 §7.6.1), and `Proxy` (the httpoxy hole).
-const HOP_BY_HOP: [HeaderName; 10] = [
-    header::CONNECTION,
-    KEEP_ALIVE,
-    PROXY_CONNECTION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::EXPECT,
-    header::CONTENT_LENGTH,
-    PROXY,
-];
+/// Whether a name speaks about one connection only (RFC 9110 §7.6.1), or is `Proxy` (the httpoxy hole). A match of texts
+/// is one look at a length: most requests have none of these, and need not be searched for each of them.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "expect"
+            | "content-length"
+            | "proxy"
+    )
+}
+
+/// Whether a name is nothing for clients: the upstream's connection, its `Date` (the proxy sets its own), `X-Pad`, nginx's
+/// instructions.
+fn is_between_servers(name: &HeaderName) -> bool {
+    match name.as_str() {
+        "connection" | "keep-alive" | "proxy-connection" | "te" | "transfer-encoding" | "upgrade" | "date"
+        | "x-pad" => true,
+        name => name.starts_with("x-accel-"),
+    }
+}
+
+/// Removes the lines whose names `are_doomed`.
+pub fn remove(headers: &mut HeaderMap, are_doomed: impl Fn(&HeaderName) -> bool) {
+    if !headers.keys().any(&are_doomed) {
+        return;
+    }
+    let doomed: Vec<HeaderName> = headers.keys().filter(|name| are_doomed(name)).cloned().collect();
+    for name in doomed {
+        headers.remove(name);
+    }
+}
+
+/// Lines that an upstream gets from us at most.
+const OURS: usize = 12;
 
 /// What the proxy knows of the client's side, already as header values.
 #[derive(Debug)]
@@ -70,8 +94,16 @@ pub struct NameRules {
 /// `Connection` and `Upgrade` too: what a client says about its own connection never passes.
 pub fn to_upstream(headers: &mut HeaderMap, client: Client<'_>, rules: NameRules, trust: &TrustPolicy) {
     strip(headers, rules);
-    move_original(headers, &trust.forwarded_for, X_ORIGINAL_FORWARDED_FOR);
-    move_original(headers, &trust.forwarded_host, X_ORIGINAL_FORWARDED_HOST);
+    headers.reserve(OURS);
+    let is_told = |name: &HeaderName| {
+        name.as_str().starts_with("x-") || *name == trust.forwarded_for || *name == trust.forwarded_host
+    };
+    // Clients that no proxy stands before say nothing of all this.
+    let speaks_of_itself = headers.keys().any(is_told);
+    if speaks_of_itself {
+        move_original(headers, &trust.forwarded_for, X_ORIGINAL_FORWARDED_FOR);
+        move_original(headers, &trust.forwarded_host, X_ORIGINAL_FORWARDED_HOST);
+    }
     if let Some(origin) = client.origin {
         put(headers, trust.forwarded_for_proxy_protocol.clone(), origin.clone());
     }
@@ -86,8 +118,9 @@ pub fn to_upstream(headers: &mut HeaderMap, client: Client<'_>, rules: NameRules
         Some(host) => headers.insert(X_FORWARDED_HOST, trimmed(host)),
         None => headers.remove(X_FORWARDED_HOST),
     };
-    if headers.get(X_REQUEST_ID).is_none_or(HeaderValue::is_empty) {
+    if !speaks_of_itself || headers.get(X_REQUEST_ID).is_none_or(HeaderValue::is_empty) {
         match client.request_id.is_empty() {
+            true if !speaks_of_itself => None,
             true => headers.remove(X_REQUEST_ID),
             false => headers.insert(X_REQUEST_ID, client.request_id),
         };
@@ -96,12 +129,7 @@ pub fn to_upstream(headers: &mut HeaderMap, client: Client<'_>, rules: NameRules
 
 /// Removes what no upstream is to see of a client's headers: names that are not allowed, and what is about its connection.
 pub fn strip(headers: &mut HeaderMap, rules: NameRules) {
-    if rules.drop_invalid {
-        drop_invalid_names(headers, rules.underscores);
-    }
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
-    }
+    remove(headers, |name| is_hop_by_hop(name) || (rules.drop_invalid && !is_valid(name, rules.underscores)));
 }
 
 /// An empty value is none (nginx's `proxy_set_header`).
@@ -148,17 +176,8 @@ pub fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
     HeaderValue::from_bytes(&all).ok()
 }
 
-fn drop_invalid_names(headers: &mut HeaderMap, underscores: bool) {
-    let valid = |name: &HeaderName| {
-        name.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || (underscores && b == b'_'))
-    };
-    if headers.keys().all(valid) {
-        return;
-    }
-    let invalid: Vec<HeaderName> = headers.keys().filter(|name| !valid(name)).cloned().collect();
-    for name in invalid {
-        headers.remove(name);
-    }
+fn is_valid(name: &HeaderName, underscores: bool) -> bool {
+    name.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || (underscores && b == b'_'))
 }
 
 /// HTTP/2 splits `Cookie` into crumbs; HTTP/1 allows one line (RFC 9113 §8.2.3).
@@ -178,25 +197,12 @@ pub fn join_cookies(headers: &mut HeaderMap) {
 /// Removes from an upstream's answer what is about its connection, its `Server` unless `keep_server`, its `Date` (the
 /// proxy sets its own), `X-Pad`, nginx's `X-Accel-*` instructions, and `hidden`.
 pub fn to_client(headers: &mut HeaderMap, hidden: &[HeaderName], keep_server: bool) {
-    for name in
-        [header::CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, header::TE, header::TRANSFER_ENCODING, header::UPGRADE]
-    {
-        headers.remove(name);
-    }
+    remove(headers, is_between_servers);
     if !keep_server {
         headers.remove(header::SERVER);
     }
-    headers.remove(header::DATE);
-    headers.remove(X_PAD);
     for name in hidden {
         headers.remove(name);
-    }
-    if headers.keys().any(|name| name.as_str().starts_with("x-accel-")) {
-        let accel: Vec<HeaderName> =
-            headers.keys().filter(|name| name.as_str().starts_with("x-accel-")).cloned().collect();
-        for name in accel {
-            headers.remove(name);
-        }
     }
 }
 

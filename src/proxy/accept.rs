@@ -45,15 +45,20 @@ async fn serve(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr, port:
             }
         },
     };
-    let mut client = Client::new(address, tls, port, proxied);
+    let client = Client::new(address, tls, port, proxied);
     if !tls {
         return connection::serve(worker, stream, client, Spoken::Either).await;
     }
+    Box::pin(serve_tls(worker, stream, client)).await;
+}
+
+/// What takes much memory is in a box of its own: first the handshake, then the session.
+async fn serve_tls(worker: Rc<Worker>, stream: TcpStream, mut client: Client) {
+    let port = client.port;
     let source = worker.live().table().global.trust.source(client.address, client.proxied);
     let Some(stream) = Box::pin(l4::passthrough::divert(&worker, stream, source, port)).await else { return };
-    // A handshake takes more memory than the connection after it.
     if let Some((stream, session, spoken)) = Box::pin(tls::accept(&worker, stream)).await {
         client.session = Some(Box::new(session));
-        connection::serve(worker, stream, client, spoken).await;
+        Box::pin(connection::serve(worker, stream, client, spoken)).await;
     }
 }

@@ -41,10 +41,10 @@ pub fn answer(
         let facts = Facts { exchange, headers: &asked.headers };
         outgoing::rewrite(&facts, &plan.route.policy, rules, response.headers_mut());
     }
-    let tunnel = exchange.tunnel();
     if response.status() == StatusCode::SWITCHING_PROTOCOLS
         && let Some(upgrade) = plan.upgrade
     {
+        let tunnel = exchange.tunnel();
         if let Some(upstream) = lease.into_stream() {
             spawn_local(upgrade.tunnel(Rc::clone(&exchange.worker), upstream, read, tunnel));
         }
@@ -77,10 +77,14 @@ fn set_length(headers: &mut HeaderMap, status: StatusCode, method: &Method, body
     }
     match body.size_hint().exact() {
         Some(length) if status != StatusCode::NO_CONTENT => {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length))
+            // What the upstream said is nearly always the same, and need not be written once more.
+            let said = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+            if said != Some(length) {
+                headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+            }
         }
-        _ => headers.remove(header::CONTENT_LENGTH),
-    };
+        _ => drop(headers.remove(header::CONTENT_LENGTH)),
+    }
 }
 
 fn restore_upgrade(headers: &mut HeaderMap, granted: Option<HeaderValue>) {

@@ -63,7 +63,8 @@ pub async fn attempt(
         let reused = pooled.is_some();
         let mut lease = match pooled {
             Some(lease) => lease,
-            None => match connect::connect(&worker, address, &transport, policy.timeouts.connect).await {
+            // Boxed, as all is that few requests wait for: what a request waits in is moved about with it.
+            None => match Box::pin(connect::connect(&worker, address, &transport, policy.timeouts.connect)).await {
                 Ok(sender) => worker.pools.add(address, &transport, sender),
                 Err(failure) => {
                     note_failure(exchange, failure);

@@ -14,6 +14,7 @@ use super::tls::session::Session;
 use super::worker::LocalLive;
 use crate::policy::client_certificate::shown::Shown;
 use crate::policy::client_certificate::{ClientAuth, Decision, ErrorPage, Verdict};
+use crate::policy::headers;
 use crate::table::VirtualHost;
 
 const VERIFY: HeaderName = HeaderName::from_static("ssl-client-verify");
@@ -124,16 +125,12 @@ pub fn shown(exchange: &Exchange) -> Option<&Shown> {
 /// do not tell apart.
 pub fn strip(headers: &mut HeaderMap) {
     let ours = [VERIFY, SUBJECT, ISSUER, CERTIFICATE];
-    for name in &ours {
-        headers.remove(name);
-    }
-    let spelt = |name: &&HeaderName| {
-        name.as_str().contains('_') && ours.iter().any(|own| *own.as_str() == name.as_str().replace('_', "-"))
+    let same = |a: &str, b: &str| {
+        a.len() == b.len() && a.bytes().zip(b.bytes()).all(|(a, b)| a == b || (a, b) == (b'_', b'-'))
     };
-    let others: Vec<HeaderName> = headers.keys().filter(spelt).cloned().collect();
-    for name in &others {
-        headers.remove(name);
-    }
+    headers::remove(headers, |name| {
+        name.as_str().starts_with("ssl") && ours.iter().any(|own| same(name.as_str(), own.as_str()))
+    });
 }
 
 /// Tells an upstream, or a service that is asked about the request (contract §10).

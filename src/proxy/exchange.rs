@@ -183,6 +183,11 @@ impl Exchange {
         self.uri.path_and_query().map_or("/", |target| target.as_str())
     }
 
+    /// The host as the client sent it.
+    pub fn sent_host(&self) -> &str {
+        self.sent_host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default()
+    }
+
     /// The query, as directives have left it.
     pub fn query(&self) -> Option<&str> {
         self.snippet.as_ref().map_or_else(|| self.uri.query(), |run| run.query())

@@ -36,7 +36,6 @@ pub struct RequestedHost {
     /// Lower-case, without port: what is looked up.
     pub name: String,
     /// As sent: what redirects and upstreams are told.
-    pub sent: String,
     pub value: Option<HeaderValue>,
 }
 
@@ -48,6 +47,7 @@ pub fn requested_host(request: &Request) -> Result<RequestedHost, StatusCode> {
     if lines.next().is_some() {
         return Err(BAD);
     }
+    let field = line;
     let line = line.map(|value| value.to_str().map_err(|_| BAD)).transpose()?;
     let authority = request.uri().authority().map(|a| a.as_str());
     if request.version() == Version::HTTP_2
@@ -59,15 +59,14 @@ pub fn requested_host(request: &Request) -> Result<RequestedHost, StatusCode> {
     let Some(sent) = authority.or(line) else {
         // Only HTTP/1.0 may do without; it meets the default server.
         let old = request.version() <= Version::HTTP_10;
-        return if old {
-            Ok(RequestedHost { name: String::new(), sent: String::new(), value: None })
-        } else {
-            Err(BAD)
-        };
+        return if old { Ok(RequestedHost { name: String::new(), value: None }) } else { Err(BAD) };
     };
     let parsed = Authority::parse(sent).map_err(|_| BAD)?;
-    let value = HeaderValue::from_str(sent).map_err(|_| BAD)?;
-    Ok(RequestedHost { name: parsed.host.into_owned(), sent: sent.to_owned(), value: Some(value) })
+    let value = match (authority, field) {
+        (None, Some(field)) => field.clone(),
+        _ => HeaderValue::from_str(sent).map_err(|_| BAD)?,
+    };
+    Ok(RequestedHost { name: parsed.host.into_owned(), value: Some(value) })
 }
 
 pub fn sent_target(request: &Request) -> &str {

@@ -17,7 +17,7 @@ use super::error_pages::{self, StandIn};
 use super::exchange::Exchange;
 use super::facts::{Captured, Facts};
 use super::fastcgi::Params;
-use super::head::{RequestedHost, check_framing, check_method, requested_host, sent_target};
+use super::head::{check_framing, check_method, requested_host, sent_target};
 use super::respond::{self, Answer};
 use super::snippets::After;
 use super::timer::within;
@@ -70,7 +70,10 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
         Ok(answer) => answer,
         Err(Stopped { answer, unread }) => {
             let closes = CLOSING.contains(&answer.status()) && version < Version::HTTP_2;
-            let mut answer = error_pages::replace(&mut exchange, &live, answer).await;
+            let mut answer = match exchange.error_request {
+                Some(_) => Box::pin(error_pages::replace(&mut exchange, &live, answer)).await,
+                None => answer,
+            };
             if closes {
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
@@ -146,8 +149,8 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
         return Err(Stopped::page(StatusCode::BAD_REQUEST, request));
     };
     exchange.path = normal;
-    exchange.host.clone_from(&host.name);
-    exchange.sent_host.clone_from(&host.value);
+    exchange.host = host.name;
+    exchange.sent_host = host.value;
 
     // SERVER_REWRITE: the client's certificate, whom the server blocks, its redirect to another name, its snippet
     let Some(server) = live.table().virtual_host(&exchange.host) else {
@@ -175,12 +178,11 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
     if let Err(answer) = snippets::server(exchange, server, &request) {
         return Err(Stopped::with(*answer, request));
     }
-    located(exchange, live, Asks { host, server, round: 1 }, request).await
+    located(exchange, live, Asks { server, round: 1 }, request).await
 }
 
 /// What stays the same while snippets send a request from location to location.
 struct Asks<'a> {
-    host: RequestedHost,
     server: &'a VirtualHost,
     round: u32,
 }
@@ -206,11 +208,11 @@ async fn located(
     mut request: Request,
 ) -> Result<Answer, Stopped> {
     // FIND_CONFIG: the server's redirect of the root, location, body size, the slash of a directory
-    let (table, Asks { host, server, .. }) = (live.table(), &asks);
+    let (table, server) = (live.table(), asks.server);
     let normal = exchange.path.clone();
     if let (Some(root), b"/") = (&server.app_root, normal.as_slice()) {
         let root = redirects::target(&Facts { exchange, headers: request.headers() }, root);
-        let location = format!("{}://{}{root}", exchange.client.scheme(), host.sent);
+        let location = format!("{}://{}{root}", exchange.client.scheme(), exchange.sent_host());
         exchange.is_by_server = true;
         return Err(Stopped::with(respond::redirect(StatusCode::FOUND, &location), request));
     }
@@ -283,7 +285,7 @@ async fn located(
     }
     if let Some(location) = policy.https_redirect.location(Asked {
         scheme: exchange.scheme(),
-        host: exchange.forwarded_host().and_then(|host| host.to_str().ok()).unwrap_or(&host.sent),
+        host: exchange.forwarded_host().and_then(|host| host.to_str().ok()).unwrap_or_default(),
         uri: sent_target(&request),
         host_has_certificate: server.has_certificate_for(&exchange.host),
         https_port: exchange.worker.handle.https_port(),
@@ -296,7 +298,7 @@ async fn located(
 
     // PREACCESS and ACCESS; a page that is not there is kept from strangers, too
     if policy.access.is_some() || policy.external_auth.is_some() || exchange.snippet.is_some() {
-        request = access::admit(exchange, policy, request).await?;
+        request = Box::pin(access::admit(exchange, policy, request)).await?;
     }
     let Some(Serving { upstream, stand_in }) = serving else {
         return Err(Stopped::page(StatusCode::NOT_FOUND, request));

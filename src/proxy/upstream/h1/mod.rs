@@ -14,6 +14,7 @@ mod tests;
 
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
@@ -136,6 +137,14 @@ impl Connection {
     /// Reads up to `size` bytes more. 0 is the end.
     fn poll_read(&mut self, size: usize, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
         let Some(io) = &mut self.io else { return Poll::Ready(Ok(0)) };
+        if size <= READ {
+            // Most answers are small: they get as much memory as they have bytes.
+            let mut space = [MaybeUninit::uninit(); READ];
+            let mut buf = ReadBuf::uninit(&mut space);
+            ready!(Pin::new(io).poll_read(cx, &mut buf))?;
+            self.read.extend_from_slice(buf.filled());
+            return Poll::Ready(Ok(buf.filled().len()));
+        }
         self.read.reserve(size);
         let mut limited = bytes::BufMut::limit(&mut self.read, size);
         pin!(io.read_buf(&mut limited)).poll(cx)
