@@ -25,7 +25,7 @@ use super::worker::Worker;
 use crate::table::Certificate;
 
 /// The handshake of a client; `None` when it fails or takes too long. Plain HTTP is told what it did wrong.
-pub async fn accept(worker: &Rc<Worker>, stream: Rewound) -> Option<(TlsStream<Rewound>, Session, Spoken)> {
+pub async fn accept(worker: &Rc<Worker>, stream: Rewound) -> Option<(Box<TlsStream<Rewound>>, Session, Spoken)> {
     let live = worker.live();
     let limit = live.table().global.header_timeout;
     within(&worker.timers, limit, async {
@@ -43,7 +43,8 @@ pub async fn accept(worker: &Rc<Worker>, stream: Rewound) -> Option<(TlsStream<R
             return None;
         }
         let handshake = live.live().handshakes.of(host)?.clone();
-        let stream = start.into_stream(handshake.config).await.ok()?;
+        // What is handed on from future to future is better small: each has room for it more than once.
+        let stream = Box::new(start.into_stream(handshake.config).await.ok()?);
         let connection = stream.get_ref().1;
         let spoken = if connection.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 };
         let session = Session::new(connection, handshake.asks);
