@@ -71,6 +71,8 @@ pub struct AccessLogPolicy {
     pub format: Arc<LogFormat>,
     pub target: LogTarget,
     pub default_backend: bool,
+    /// Questions to authentication services have lines of their own.
+    pub questions: bool,
     /// Targets (as sent) that are not logged.
     pub skip_urls: Arc<[UrlPattern]>,
 }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Method, Response, Uri, Version};
+use http::{Method, Response, StatusCode, Uri, Version};
 
-use super::access_log::{Kept, LogValues};
+use super::access_log::{Asked, Kept, LogValues};
 use super::activity::Activity;
 use super::body::Progress;
 use super::client_certificate::Checked;
@@ -23,6 +23,7 @@ use crate::policy::external_auth::Granted;
 use crate::policy::forwarded::Forwarded;
 use crate::policy::headers::X_REQUEST_ID;
 use crate::policy::login::remote_user;
+use crate::policy::template::Values;
 use crate::table::{Index, Target};
 use crate::telemetry::{Observation, UpstreamTimes};
 
@@ -38,6 +39,27 @@ pub struct Tried {
     pub status: Option<u16>,
     /// Bytes of the heads that were sent and received, where the access log asks for them.
     pub head_bytes: (u64, u64),
+}
+
+impl Tried {
+    /// A try that begins; `sent` are the bytes of the request's head.
+    pub fn begin(address: SocketAddr, sent: u64) -> Self {
+        let (connect, header, failed_after, status) = (None, None, None, None);
+        Self { address, connect, header, began: Instant::now(), failed_after, status, head_bytes: (sent, 0) }
+    }
+
+    /// Notes an answer; `received` are the bytes of its head.
+    pub fn answered(&mut self, status: StatusCode, received: u64) {
+        self.header = Some(self.began.elapsed());
+        self.status = Some(status.as_u16());
+        self.head_bytes.1 = received;
+    }
+
+    /// Notes a failure, with the status that stands for it.
+    pub fn failed(&mut self, status: StatusCode) {
+        self.status = Some(status.as_u16());
+        self.failed_after = Some(self.began.elapsed());
+    }
 }
 
 /// Where a tunnel finds its exchange once the answer is on its way.
@@ -317,14 +339,27 @@ impl Exchange {
 
     fn log(&self) {
         let table = self.live.table();
-        let policy = &table.global.access_log;
         let route = self.route.and_then(|index| table.route(index));
+        if route.is_none_or(|r| r.policy.access_log) && !self.is_health {
+            self.write_line(&LogValues(self));
+        }
+    }
+
+    /// Writes the line of a question about the request, where questions have one. As in nginx, the location's
+    /// `enable-access-log` says nothing about them.
+    pub fn asked(&self, asked: &Asked<'_>) {
+        if self.live.table().global.access_log.questions {
+            self.write_line(asked);
+        }
+    }
+
+    fn write_line(&self, values: &impl Values) {
+        let policy = &self.live.table().global.access_log;
         let target = self.target();
-        let wanted = route.is_none_or(|r| r.policy.access_log) && !self.is_health;
-        if policy.off || !wanted || policy.skip_urls.iter().any(|url| url.matches(target)) {
+        if policy.off || policy.skip_urls.iter().any(|url| url.matches(target)) {
             return;
         }
-        self.worker.log.line(&policy.target, |out| policy.format.write(&LogValues(self), out));
+        self.worker.log.line(&policy.target, |out| policy.format.write(values, out));
     }
 }
 
