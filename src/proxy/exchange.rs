@@ -124,6 +124,8 @@ pub struct Exchange {
     pub is_health: bool,
     /// What its host makes of the client's certificate, where it asks for one.
     pub certificate: Option<Checked>,
+    /// A server has it: nginx knows more of it from then on than what was sent.
+    pub has_server: bool,
     /// Answered by the server before any location, or by an error backend after one: nginx sends no HSTS then (contract
     /// §6 steps 1 to 3), and nothing that the location would have put into its answers.
     pub is_by_server: bool,
@@ -185,6 +187,7 @@ impl Exchange {
             upstream_bytes: 0,
             is_health: false,
             certificate: None,
+            has_server: false,
             is_by_server: false,
             snippet: None,
             served: 0,

@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use crate::kit::{DEADLINE, Ingress, Manifests, Proxy, Upstream, eventually};
+use crate::kit::{DEADLINE, Ingress, Manifests, Proxy, Raw, Upstream, eventually};
 
 const FLAG: &[&str] = &["--configmap=ingress-nginx/controller"];
 
@@ -214,4 +214,21 @@ fn questions_have_lines_where_it_is_asked_for() {
 
     manifests.config_map("ingress-nginx", "controller", &settings("false"));
     until("no more lines of questions", || lines("plain.test", "/", &[]).len() == 1);
+}
+
+#[test]
+fn a_request_that_no_server_saw_has_no_upstreams_name() {
+    let format = "$req_id $status [$proxy_upstream_name] [$proxy_alternative_upstream_name]";
+    let (_upstream, _manifests, proxy) = start(&[("log-format-upstream", format), ("block-user-agents", "bad")]);
+    let rows = [
+        ("id-host", "GET /shop HTTP/1.1\r\n", "400 [] []"),
+        ("id-trace", "TRACE /shop HTTP/1.1\r\nHost: a.test\r\n", "405 [] []"),
+        ("id-path", "GET /../x HTTP/1.1\r\nHost: a.test\r\n", "400 [] []"),
+        ("id-blocked", "GET /shop HTTP/1.1\r\nHost: a.test\r\nUser-Agent: bad\r\n", "403 [-] []"),
+        ("id-served", "GET /shop HTTP/1.1\r\nHost: a.test\r\n", "200 [default-one-80] []"),
+    ];
+    for (id, head, expected) in rows {
+        Raw::connect(proxy.http()).request(format!("{head}X-Request-ID: {id}\r\n\r\n"));
+        assert_eq!(proxy.wait_for_stdout(id), Some(format!("{id} {expected}")));
+    }
 }

@@ -90,7 +90,9 @@ impl LogValues<'_> {
                 true
             }
             Named::ProxyUpstreamName => {
-                out.extend_from_slice(exchange.upstream_name().unwrap_or("-").as_bytes());
+                // ingress-nginx's servers begin with setting it.
+                let unknown = if exchange.has_server { "-" } else { "" };
+                out.extend_from_slice(exchange.upstream_name().unwrap_or(unknown).as_bytes());
                 true
             }
             Named::Hostname => out.write_all(HOSTNAME.as_bytes()).is_ok(),
