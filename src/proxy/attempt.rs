@@ -11,9 +11,10 @@ use http::{Response, StatusCode, request};
 
 use super::body::{Progress, RequestBody, Waiting};
 use super::choose::choose;
-use super::exchange::{Exchange, Tried, head_bytes, request_head_bytes};
+use super::exchange::{Exchange, head_bytes, request_head_bytes};
 use super::forward::Plan;
 use super::timer::{Deadline, TICK};
+use super::tried::Tried;
 use super::upstream::Failure;
 use super::upstream::body::ResponseBody;
 use super::upstream::connect::{self, Transport};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Method, Response, StatusCode, Uri, Version};
+use http::{Method, Response, Uri, Version};
 
 use super::access_log::{Asked, Kept, LogValues};
 use super::activity::Activity;
@@ -15,6 +15,7 @@ use super::body::Progress;
 use super::client_certificate::Checked;
 use super::connection::Client;
 use super::snippets::Run;
+use super::tried::Tried;
 use super::upstream::load::InFlight;
 use super::worker::{LocalLive, Worker};
 use super::zone::Held;
@@ -26,41 +27,6 @@ use crate::policy::login::remote_user;
 use crate::policy::template::Values;
 use crate::table::{Index, Target};
 use crate::telemetry::{Observation, UpstreamTimes};
-
-/// One try at one endpoint.
-#[derive(Clone, Copy, Debug)]
-pub struct Tried {
-    pub address: SocketAddr,
-    pub connect: Option<Duration>,
-    pub header: Option<Duration>,
-    pub began: Instant,
-    /// How long a failed try took; an answer lasts as long as its body.
-    pub failed_after: Option<Duration>,
-    pub status: Option<u16>,
-    /// Bytes of the heads that were sent and received, where the access log asks for them.
-    pub head_bytes: (u64, u64),
-}
-
-impl Tried {
-    /// A try that begins; `sent` are the bytes of the request's head.
-    pub fn begin(address: SocketAddr, sent: u64) -> Self {
-        let (connect, header, failed_after, status) = (None, None, None, None);
-        Self { address, connect, header, began: Instant::now(), failed_after, status, head_bytes: (sent, 0) }
-    }
-
-    /// Notes an answer; `received` are the bytes of its head.
-    pub fn answered(&mut self, status: StatusCode, received: u64) {
-        self.header = Some(self.began.elapsed());
-        self.status = Some(status.as_u16());
-        self.head_bytes.1 = received;
-    }
-
-    /// Notes a failure, with the status that stands for it.
-    pub fn failed(&mut self, status: StatusCode) {
-        self.status = Some(status.as_u16());
-        self.failed_after = Some(self.began.elapsed());
-    }
-}
 
 /// Where a tunnel finds its exchange once the answer is on its way.
 pub type Tunnel = Rc<RefCell<Option<Box<Exchange>>>>;

@@ -11,7 +11,8 @@ use super::values::{LogValues, number, of_tries, put, seconds};
 use crate::policy::headers::joined;
 use crate::policy::template::Values;
 use crate::policy::variable::{Named, Variable};
-use crate::proxy::exchange::{Exchange, Tried};
+use crate::proxy::exchange::Exchange;
+use crate::proxy::tried::Tried;
 
 /// A question that is over.
 #[derive(Clone, Copy, Debug)]

@@ -10,8 +10,9 @@ use crate::policy::access_log::Keep;
 use crate::policy::headers::joined;
 use crate::policy::template::Values;
 use crate::policy::variable::{Named, Variable};
-use crate::proxy::exchange::{Exchange, Tried};
+use crate::proxy::exchange::Exchange;
 use crate::proxy::facts::Facts;
+use crate::proxy::tried::Tried;
 
 /// Headers that the format in force names, kept until the line is written.
 #[derive(Debug, Default)]
