@@ -93,7 +93,7 @@ fn decide(auth: &ClientAuth, verdict: Verdict, version: Version) -> Result<Optio
         Some(ErrorPage::Path(path)) => return Ok(Some(Arc::clone(path))),
         Some(ErrorPage::Nowhere) => respond::page(StatusCode::INTERNAL_SERVER_ERROR),
     };
-    Err(Box::new(closing(answer, version)))
+    Err(Box::new(respond::as_it_is(closing(answer, version))))
 }
 
 /// A certificate is a connection's: the next request may bring a better one only on another.
@@ -108,7 +108,7 @@ fn unauthorised() -> Answer {
     let mut answer = Response::new(ProxyBody::full(Bytes::from_static(b"client certificate unauthorized")));
     *answer.status_mut() = StatusCode::FORBIDDEN;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
-    answer
+    respond::as_it_is(answer)
 }
 
 /// The certificate that counts for the request.
