@@ -327,6 +327,7 @@ fn global(raw: &ConfigMapSettings) -> GlobalPolicy {
         headers: headers::global(raw),
         compression: headers::compression(raw),
         blocks: access::blocks(raw),
+        error_pages: ErrorSettings::from_raw(raw).of_servers(),
     }
 }
 

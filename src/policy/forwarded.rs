@@ -108,13 +108,16 @@ impl TrustPolicy {
         if !self.forwarded_headers && !self.real_ip && connection.proxied.is_none() {
             return None;
         }
+        let has_proxy_headers = self.proxy_protocol || connection.proxied.is_some();
         let connection = Connection { proxied: self.heard(connection.peer, connection.proxied), ..connection };
         let near = connection.proxied.map_or(connection.peer, |(source, _)| source);
         // With PROXY headers alone `enable-real-ip` adds nothing: they are where the address comes from.
         let reads_headers = self.forwarded_headers || (self.real_ip && !self.proxy_protocol);
         let address = if reads_headers { self.walk(near, headers) } else { near };
-        // Whoever is not trusted with the address is trusted with nothing else.
-        let believed = self.forwarded_headers && self.trusts(near.ip());
+        // Behind PROXY headers whoever is not trusted with the address is trusted with nothing else. Without them the list
+        // is about the address alone, as in ingress-nginx, or a load balancer that is not in it would be redirected to
+        // https for ever.
+        let believed = self.forwarded_headers && (!has_proxy_headers || self.trusts(near.ip()));
         let said = |name: &HeaderName| joined(headers, name).filter(|_| believed);
         let host = said(&self.forwarded_host).and_then(|value| first_host(&value));
         Some(Box::new(Forwarded {

@@ -9,6 +9,7 @@ use regex_automata::meta::Regex;
 use super::access::Blocks;
 use super::access_log::LogFormat;
 use super::compression::Compression;
+use super::error_pages::ErrorPages;
 use super::forwarded::TrustPolicy;
 use super::head::HeadLimits;
 use super::header_text::GlobalHeaders;
@@ -44,6 +45,8 @@ pub struct GlobalPolicy {
     pub streams: StreamPolicy,
     /// Requests that are answered 403 before anything else (contract §6 step 3).
     pub blocks: Option<Arc<Blocks>>,
+    /// The ConfigMap's `custom-http-errors`, for what is answered before there is a location.
+    pub error_pages: Option<Arc<ErrorPages>>,
     /// POST_READ: who is believed on who the client is.
     pub trust: TrustPolicy,
     /// POST_READ: how large a request's head may be.
@@ -71,6 +74,8 @@ pub struct AccessLogPolicy {
     pub format: Arc<LogFormat>,
     pub target: LogTarget,
     pub default_backend: bool,
+    /// Questions to authentication services have lines of their own.
+    pub questions: bool,
     /// Targets (as sent) that are not logged.
     pub skip_urls: Arc<[UrlPattern]>,
 }
@@ -152,6 +157,7 @@ impl Default for GlobalPolicy {
             error_log: None,
             streams: StreamPolicy::default(),
             blocks: None,
+            error_pages: None,
             trust: TrustPolicy::default(),
             head: HeadLimits::default(),
             ipv6_names: true,

@@ -3,10 +3,12 @@
 //! A slow output never slows a request: lines that do not fit the queue are dropped and counted. What a line says is
 //! `policy::access_log`'s, what is logged at all the exchange's.
 
+mod asked;
 mod output;
 mod target;
 mod values;
 
+pub use asked::Asked;
 pub use output::{AccessLog, LogEnds, WorkerLog};
 pub use values::{Kept, LogValues};
 

@@ -11,9 +11,10 @@ use http::{Response, StatusCode, request};
 
 use super::body::{Progress, RequestBody, Waiting};
 use super::choose::choose;
-use super::exchange::{Exchange, Tried, head_bytes, request_head_bytes};
+use super::exchange::{Exchange, head_bytes, request_head_bytes};
 use super::forward::Plan;
 use super::timer::{Deadline, TICK};
+use super::tried::Tried;
 use super::upstream::Failure;
 use super::upstream::body::ResponseBody;
 use super::upstream::connect::{self, Transport};
@@ -48,15 +49,7 @@ pub async fn attempt(
     let began = Instant::now();
     let counts = plan.live.table().global.access_log.format.keep.upstream_bytes;
     let sent = if counts { request_head_bytes(&parts.method, &parts.uri, &parts.headers) } else { 0 };
-    exchange.tried.push(Tried {
-        address,
-        connect: None,
-        header: None,
-        began,
-        failed_after: None,
-        status: None,
-        head_bytes: (sent, 0),
-    });
+    exchange.tried.push(Tried { began, ..Tried::begin(address, sent) });
     let keep_alive = &plan.live.table().global.upstream_keep_alive;
     loop {
         let pooled = worker.pools.take(address, &transport, keep_alive);
@@ -77,13 +70,8 @@ pub async fn attempt(
         let waiting = Wait { worker: &worker, progress, timeouts, client };
         match send(&mut lease, (parts, body), &waiting).await {
             Ok(response) => {
-                note(exchange, |tried| {
-                    tried.header = Some(began.elapsed());
-                    tried.status = Some(response.status().as_u16());
-                    if counts {
-                        tried.head_bytes.1 = 17 + head_bytes(response.headers());
-                    }
-                });
+                let received = if counts { 17 + head_bytes(response.headers()) } else { 0 };
+                note(exchange, |tried| tried.answered(response.status(), received));
                 return match check_head(&response, plan) {
                     Ok(()) => Ok((response, lease)),
                     Err(failure) => {
@@ -122,10 +110,7 @@ fn note_failure(exchange: &mut Exchange, failure: Failure) {
     if let Some(request) = &mut exchange.in_flight {
         request.fail();
     }
-    note(exchange, |tried| {
-        tried.status = Some(status_of(failure).as_u16());
-        tried.failed_after = Some(tried.began.elapsed());
-    });
+    note(exchange, |tried| tried.failed(status_of(failure)));
 }
 
 /// An answer that is larger than `proxy-buffer-size`, or a switch nobody asked for, is a broken one.

@@ -32,19 +32,16 @@ pub struct Checked {
 
 /// Judges a request's client certificate. `Some`: the path that is served in place of the requested one.
 pub fn check(exchange: &mut Exchange, live: &LocalLive, host: &VirtualHost) -> Result<Option<Arc<str>>, Box<Answer>> {
-    if host.client_auth.is_none() && host.forbidden.is_none() {
-        return Ok(None);
-    }
     let client = std::rc::Rc::clone(&exchange.client);
-    let mut instead = None;
+    let (mut verdict, mut instead) = (Verdict::Absent, None);
+    // nginx asks nothing of plain connections here; `ssl-redirect` and `auth-tls-match-cn` are what stop them.
+    if let (Some(auth), Some(session)) = (&host.client_auth, &client.session) {
+        verdict = judge(exchange, live, host, auth, session)?;
+        exchange.certificate = Some(Checked { verdict, pass: auth.pass });
+        instead = decide(auth, verdict, exchange.version)?;
+    }
+    exchange.has_server = true;
     if let Some(auth) = &host.client_auth {
-        // nginx asks nothing of plain connections here; `ssl-redirect` and `auth-tls-match-cn` are what stop them.
-        let mut verdict = Verdict::Absent;
-        if let Some(session) = &client.session {
-            verdict = judge(exchange, live, host, auth, session)?;
-            exchange.certificate = Some(Checked { verdict, pass: auth.pass });
-            instead = decide(auth, verdict, exchange.version)?;
-        }
         let shown = client.session.as_deref().and_then(Session::shown);
         if !auth.matches(verdict, shown.map(|shown| shown.subject.as_str())) {
             return Err(Box::new(unauthorised()));
@@ -97,7 +94,7 @@ fn decide(auth: &ClientAuth, verdict: Verdict, version: Version) -> Result<Optio
         Some(ErrorPage::Path(path)) => return Ok(Some(Arc::clone(path))),
         Some(ErrorPage::Nowhere) => respond::page(StatusCode::INTERNAL_SERVER_ERROR),
     };
-    Err(Box::new(closing(answer, version)))
+    Err(Box::new(respond::as_it_is(closing(answer, version))))
 }
 
 /// A certificate is a connection's: the next request may bring a better one only on another.
@@ -112,7 +109,7 @@ fn unauthorised() -> Answer {
     let mut answer = Response::new(ProxyBody::full(Bytes::from_static(b"client certificate unauthorized")));
     *answer.status_mut() = StatusCode::FORBIDDEN;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
-    answer
+    respond::as_it_is(answer)
 }
 
 /// The certificate that counts for the request.

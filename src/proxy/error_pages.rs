@@ -1,6 +1,7 @@
 //! Error pages of another Service: `custom-http-errors`, and `default-backend` for a Service without endpoints
 //! (contract §8.1, §8.2).
 
+use std::cell::LazyCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -20,12 +21,12 @@ use super::upstream::body::ResponseBody;
 use super::upstream::pool::Lease;
 use super::worker::LocalLive;
 use crate::policy::RoutePolicy;
-use crate::policy::error_pages::{self, Told};
+use crate::policy::error_pages::{self, ErrorPages, Told};
 use crate::policy::headers::{
     X_FORWARDED_HOST, X_FORWARDED_PORT, X_FORWARDED_PROTO, X_FORWARDED_SCHEME, X_ORIGINAL_FORWARDED_FOR,
     X_ORIGINAL_FORWARDED_HOST, X_REAL_IP, X_SCHEME,
 };
-use crate::table::{Index, Route, Target};
+use crate::table::{Index, Route, RouteLabels, RoutingTable, Target};
 
 /// Why a Service is asked that the location does not name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,9 +120,12 @@ fn has_endpoints(live: &LocalLive, upstream: Index) -> bool {
 /// backend itself is answered as it is.
 pub async fn replace(exchange: &mut Exchange, live: &Rc<LocalLive>, answer: Answer) -> Answer {
     let Some(headers) = exchange.error_request.take() else { return answer };
-    let Some(route) = exchange.route.and_then(|index| live.table().route(index)) else { return answer };
-    let code = answer.status();
-    let Some(pages) = route.policy.error_pages.as_deref().filter(|pages| pages.has(code)) else { return answer };
+    let (code, nobodys) = (answer.status(), LazyCell::new(nobodys));
+    let (route, pages) = match exchange.route.and_then(|index| live.table().route(index)) {
+        Some(route) => (route, route.policy.error_pages.as_deref()),
+        None => (&*nobodys, of_server(exchange, live.table())),
+    };
+    let Some(pages) = pages.filter(|pages| pages.has(code) && respond::is_replaceable(&answer)) else { return answer };
     // ingress-nginx writes no codes into a location that it denies.
     if pages.own && route.policy.denied.is_some() {
         return answer;
@@ -141,6 +145,29 @@ pub async fn replace(exchange: &mut Exchange, live: &Rc<LocalLive>, answer: Answ
     page
 }
 
+/// The codes that hold for what a server answers before it has a location: the ConfigMap's, unless the server has an
+/// `error_page` of its own, or is no more than a redirect to another.
+fn of_server<'t>(exchange: &Exchange, table: &'t RoutingTable) -> Option<&'t ErrorPages> {
+    let server = table.virtual_host(&exchange.host)?;
+    let has_own = server.client_auth.as_ref().is_some_and(|auth| auth.error_page.is_some());
+    table.global.error_pages.as_deref().filter(|_| !has_own && server.redirect_to.is_none())
+}
+
+/// The location of a request that has none.
+fn nobodys() -> Route {
+    let none: Arc<str> = Arc::default();
+    let labels = RouteLabels {
+        namespace: Arc::clone(&none),
+        ingress: Arc::clone(&none),
+        service: Arc::clone(&none),
+        service_port: Arc::clone(&none),
+        path: Arc::clone(&none),
+        host: none,
+    };
+    let (labels, policy) = (Arc::new(labels), Arc::default());
+    Route { labels, policy, target: Target::NotFound, is_default_backend: true, tls: None, default_backend: None }
+}
+
 /// Asks an error backend at `/`, with the query that the client sent (contract §21).
 async fn ask(
     exchange: &mut Exchange,
@@ -156,8 +183,9 @@ async fn ask(
     parts.version = exchange.version;
     parts.headers = headers;
     error_pages::without_body(&mut parts.headers);
-    // Credentials for the location itself are nobody else's business, though nginx passes them on here.
-    if route.policy.access.as_ref().is_some_and(|access| access.login.is_some()) {
+    // Credentials for the location itself are nobody else's business, though nginx passes them on here. Where there is no
+    // location yet, they may be for the one that was not found.
+    if exchange.route.is_none() || route.policy.access.as_ref().is_some_and(|access| access.login.is_some()) {
         parts.headers.remove(header::AUTHORIZATION);
     }
     let target = exchange.uri.query().map_or_else(|| "/".to_owned(), |query| format!("/?{query}"));

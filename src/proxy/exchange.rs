@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, Uri, Version};
 
-use super::access_log::{Kept, LogValues};
+use super::access_log::{Asked, Kept, LogValues};
 use super::activity::Activity;
 use super::body::Progress;
 use super::client_certificate::Checked;
 use super::connection::Client;
 use super::snippets::Run;
+use super::tried::Tried;
 use super::upstream::load::InFlight;
 use super::worker::{LocalLive, Worker};
 use super::zone::Held;
@@ -23,22 +24,9 @@ use crate::policy::external_auth::Granted;
 use crate::policy::forwarded::Forwarded;
 use crate::policy::headers::X_REQUEST_ID;
 use crate::policy::login::remote_user;
+use crate::policy::template::Values;
 use crate::table::{Index, Target};
 use crate::telemetry::{Observation, UpstreamTimes};
-
-/// One try at one endpoint.
-#[derive(Clone, Copy, Debug)]
-pub struct Tried {
-    pub address: SocketAddr,
-    pub connect: Option<Duration>,
-    pub header: Option<Duration>,
-    pub began: Instant,
-    /// How long a failed try took; an answer lasts as long as its body.
-    pub failed_after: Option<Duration>,
-    pub status: Option<u16>,
-    /// Bytes of the heads that were sent and received, where the access log asks for them.
-    pub head_bytes: (u64, u64),
-}
 
 /// Where a tunnel finds its exchange once the answer is on its way.
 pub type Tunnel = Rc<RefCell<Option<Box<Exchange>>>>;
@@ -102,6 +90,8 @@ pub struct Exchange {
     pub is_health: bool,
     /// What its host makes of the client's certificate, where it asks for one.
     pub certificate: Option<Checked>,
+    /// A server has it: nginx knows more of it from then on than what was sent.
+    pub has_server: bool,
     /// Answered by the server before any location, or by an error backend after one: nginx sends no HSTS then (contract
     /// §6 steps 1 to 3), and nothing that the location would have put into its answers.
     pub is_by_server: bool,
@@ -163,6 +153,7 @@ impl Exchange {
             upstream_bytes: 0,
             is_health: false,
             certificate: None,
+            has_server: false,
             is_by_server: false,
             snippet: None,
             served: 0,
@@ -322,14 +313,27 @@ impl Exchange {
 
     fn log(&self) {
         let table = self.live.table();
-        let policy = &table.global.access_log;
         let route = self.route.and_then(|index| table.route(index));
+        if route.is_none_or(|r| r.policy.access_log) && !self.is_health {
+            self.write_line(&LogValues(self));
+        }
+    }
+
+    /// Writes the line of a question about the request, where questions have one. As in nginx, the location's
+    /// `enable-access-log` says nothing about them.
+    pub fn asked(&self, asked: &Asked<'_>) {
+        if self.live.table().global.access_log.questions {
+            self.write_line(asked);
+        }
+    }
+
+    fn write_line(&self, values: &impl Values) {
+        let policy = &self.live.table().global.access_log;
         let target = self.target();
-        let wanted = route.is_none_or(|r| r.policy.access_log) && !self.is_health;
-        if policy.off || !wanted || policy.skip_urls.iter().any(|url| url.matches(target)) {
+        if policy.off || policy.skip_urls.iter().any(|url| url.matches(target)) {
             return;
         }
-        self.worker.log.line(&policy.target, |out| policy.format.write(&LogValues(self), out));
+        self.worker.log.line(&policy.target, |out| policy.format.write(values, out));
     }
 }
 

@@ -1,12 +1,16 @@
 //! ACCESS: asks the authentication service about a request, and does what it says (contract §13, §6 step 8).
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Instant;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Version};
 
 use super::access::Verdict;
+use super::access_log::Asked;
+use super::attempt::status_of;
 use super::body::{Progress, RequestBody};
 use super::client_certificate;
 use super::exchange::Exchange;
@@ -15,6 +19,7 @@ use super::question::answers::Said;
 use super::question::{self, Question};
 use super::respond::{self, Answer};
 use super::snippets;
+use super::tried::Tried;
 use super::upstream::Failure;
 use crate::policy::RoutePolicy;
 use crate::policy::external_auth::{Cache, ExternalAuth, Granted, Outcome};
@@ -48,25 +53,36 @@ pub async fn verdict(exchange: &mut Exchange, auth: &ExternalAuth, headers: &Hea
         return Verdict::Refused(respond::page(StatusCode::INTERNAL_SERVER_ERROR));
     };
     let facts = Facts { exchange, headers };
+    let began = Instant::now();
+    let log = |status, tried: &[Tried], answer: Option<&HeaderMap>| {
+        exchange.asked(&Asked { exchange, began, status, tried, headers: answer });
+    };
     let state = match auth.snippet.as_ref().map(|snippet| snippets::question(exchange, snippet, headers)) {
         None => State::default(),
         Some(Ok(state)) => state,
         Some(Err(status)) => {
-            let said = Said { outcome: Outcome::of(status), ..Said::nothing(auth) };
+            log(status, &[], None);
+            let said = Said { outcome: Outcome::of(status), ..Said::nothing(auth, status) };
             return decided(exchange, auth, route, headers, said);
         }
     };
     let cached = auth.cache.as_ref().map(|cache| (cache, key(cache, route, &facts)));
     let (answers, now) = (&exchange.worker.questions.answers, exchange.worker.timers.now());
+    let tried = RefCell::default();
     let known = cached.as_ref().and_then(|(_, key)| answers.borrow().get(key, now));
     let said = match known {
-        Some(said) => said,
-        None => match ask(exchange, auth, headers, route, &state).await {
+        Some(said) => {
+            log(said.status, &[], None);
+            said
+        }
+        None => match ask(exchange, auth, headers, (route, &state), &tried).await {
             Ok(head) => {
+                log(head.status, &tried.borrow(), Some(&head.headers));
                 if Outcome::of(head.status) == Outcome::Failed {
                     tell(exchange, auth, format_args!("it answered {}", head.status));
                 }
                 let said = Said {
+                    status: head.status,
                     outcome: Outcome::of(head.status),
                     granted: Granted::of(auth, &head.headers),
                     challenges: head.headers.get_all(header::WWW_AUTHENTICATE).iter().cloned().collect(),
@@ -79,8 +95,9 @@ pub async fn verdict(exchange: &mut Exchange, auth: &ExternalAuth, headers: &Hea
                 said
             }
             Err(failure) => {
+                log(status_of(failure), &tried.borrow(), None);
                 tell(exchange, auth, format_args!("{failure}"));
-                Said::nothing(auth)
+                Said::nothing(auth, status_of(failure))
             }
         },
     };
@@ -121,8 +138,8 @@ async fn ask(
     exchange: &Exchange,
     auth: &ExternalAuth,
     headers: &HeaderMap,
-    route: &Route,
-    state: &State,
+    (route, state): (&Route, &State),
+    tried: &RefCell<Vec<Tried>>,
 ) -> Result<http::response::Parts, Failure> {
     let facts = Facts { exchange, headers };
     let target = question::target(&auth.target.fill(&facts)).ok_or(Failure::Invalid)?;
@@ -139,6 +156,7 @@ async fn ask(
         timeouts: Timeouts { connect: upstream.timeouts.connect, ..Timeouts::default() },
         head_limit: upstream.response_head_limit,
         keep: auth.keep,
+        tried: exchange.live.table().global.access_log.questions.then_some(tried),
     };
     let build = || {
         let body = RequestBody::new(VecDeque::new(), None, Some(0), Rc::clone(&progress));

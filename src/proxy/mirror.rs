@@ -113,7 +113,7 @@ impl Sending {
         let Self { place, live, destination, head_limit, request, progress } = self;
         // Not the location's: an hour for its own answers is no hour for copies.
         let (worker, timeouts) = (&place.worker, Timeouts::default());
-        let question = Question { worker, live: &live, destination, timeouts, head_limit, keep: false };
+        let question = Question { worker, live: &live, destination, timeouts, head_limit, keep: false, tried: None };
         let mut once = Some(request);
         match question.ask(&progress, || once.take()).await {
             Ok(answered) => drop(answered.into_head(worker, &progress)),

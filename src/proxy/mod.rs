@@ -42,6 +42,7 @@ mod snippets;
 mod tap;
 mod timer;
 mod tls;
+mod tried;
 mod upgrade;
 mod upstream;
 mod worker;

@@ -46,6 +46,11 @@ impl Stopped {
     fn page(status: StatusCode, request: Request) -> Self {
         Self::with(respond::page(status), request)
     }
+
+    /// nginx has no URI of it that it could take to an error page.
+    fn unread(status: StatusCode, request: Request) -> Self {
+        Self::with(respond::as_it_is(respond::page(status)), request)
+    }
 }
 
 /// Refusals after which a connection's framing is not trusted, or its body not worth reading.
@@ -136,9 +141,16 @@ async fn discard(worker: Rc<Worker>, mut body: Incoming) {
 async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request) -> Result<Answer, Stopped> {
     // POST_READ
     exchange.forwarded = identity::believed(exchange, request.headers());
-    let limits = live.table().global.head;
-    let size = limits.check(request.method(), sent_target(&request), request.headers(), exchange.head_bytes());
-    if let Err(status) = size.and_then(|()| check_method(request.method())).and_then(|()| check_framing(&request)) {
+    let global = &live.table().global;
+    if let Err(status) =
+        global.head.check(request.method(), sent_target(&request), request.headers(), exchange.head_bytes())
+    {
+        return Err(Stopped::unread(status, request));
+    }
+    if global.error_pages.is_some() {
+        exchange.error_request = Some(Box::new(request.headers().clone()));
+    }
+    if let Err(status) = check_method(request.method()).and_then(|()| check_framing(&request)) {
         return Err(Stopped::page(status, request));
     }
     let host = match requested_host(&request) {
@@ -146,7 +158,7 @@ async fn run(exchange: &mut Exchange, live: &Rc<LocalLive>, mut request: Request
         Err(status) => return Err(Stopped::page(status, request)),
     };
     let Ok(normal) = path::normalise(request.uri().path()).map(std::borrow::Cow::into_owned) else {
-        return Err(Stopped::page(StatusCode::BAD_REQUEST, request));
+        return Err(Stopped::unread(StatusCode::BAD_REQUEST, request));
     };
     exchange.path = normal;
     exchange.host = host.name;
@@ -232,7 +244,7 @@ async fn located(
     exchange.route = Some(index);
     let Some(route) = table.route(index) else { return Err(Stopped::page(StatusCode::NOT_FOUND, request)) };
     let policy = &*route.policy;
-    if policy.error_pages.is_some() {
+    if policy.error_pages.is_some() && exchange.error_request.is_none() {
         exchange.error_request = Some(Box::new(request.headers().clone()));
     }
     snippets::found(exchange, policy, &request);

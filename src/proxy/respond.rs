@@ -9,6 +9,21 @@ use super::body::ProxyBody;
 /// An answer before headers that every answer gets.
 pub type Answer = Response<ProxyBody>;
 
+/// Marks an answer that nginx's `error_page` does not see: one with a text of its own, one for a request that could not be
+/// read, one for nginx's own codes 494 to 496.
+#[derive(Clone, Copy, Debug)]
+struct AsItIs;
+
+pub fn as_it_is(mut answer: Answer) -> Answer {
+    answer.extensions_mut().insert(AsItIs);
+    answer
+}
+
+/// Whether an error backend may write a page in its place.
+pub fn is_replaceable(answer: &Answer) -> bool {
+    answer.extensions().get::<AsItIs>().is_none()
+}
+
 /// The reason phrase as nginx words it (contract §8); RFC 9110's for the others.
 fn reason(status: StatusCode) -> &'static str {
     match status.as_u16() {

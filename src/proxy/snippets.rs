@@ -307,7 +307,7 @@ fn answer_of(exchange: &Exchange, returned: Returned) -> Answer {
             let mut answer = respond::page(StatusCode::OK);
             *answer.status_mut() = status(code);
             *answer.body_mut() = ProxyBody::full(text.into());
-            answer
+            respond::as_it_is(answer)
         }
         Returned::Redirect(code, location) => {
             let text = String::from_utf8_lossy(&location);

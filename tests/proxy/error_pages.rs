@@ -1,6 +1,6 @@
 //! Errors that another Service answers (contract §8.1, §8.2, §21).
 
-use crate::kit::{Ingress, Manifests, Proxy, Raw, Seen, Upstream};
+use crate::kit::{Authority, Ingress, Manifests, Proxy, Raw, Response, Seen, Upstream};
 
 struct World {
     web: Upstream,
@@ -119,7 +119,7 @@ fn a_service_stands_in_for_one_without_endpoints() {
     let world = start(&[("default-backend", "errors")], &[], &[]);
     assert_eq!(world.proxy.get("a.test", "/app").header("x-backend"), Some("web"));
     world.manifests.service("web", &[]);
-    let asks = |r: &crate::kit::Response| r.header("x-backend") == Some("errors");
+    let asks = |r: &Response| r.header("x-backend") == Some("errors");
     world.proxy.wait_until("a.test", "/app", asks);
     let mut connection = Raw::connect(world.proxy.http());
     let response = connection.request("POST /app/x?y HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\n\r\nhi");
@@ -254,4 +254,68 @@ fn the_connection_of_an_answer_that_was_dropped_goes_on() {
         assert_eq!(connection.get("a.test", "/app").header("x-backend"), Some("errors"));
     }
     assert!(world.web.connections() < 4, "{}", world.web.connections());
+}
+
+#[test]
+fn what_the_server_itself_refuses_counts_too() {
+    let settings = [("custom-http-errors", "400,403,405,414"), ("block-user-agents", "bad")];
+    let world = start(&[], &settings, DEFAULT);
+    let long = format!("GET /{} HTTP/1.1\r\nHost: a.test\r\n\r\n", "a".repeat(40_000));
+    let rows = [
+        ("GET /app?q HTTP/1.1\r\nHost: a.test\r\nUser-Agent: bad\r\nAuthorization: Basic YQ==\r\n\r\n", Some("403")),
+        ("GET /app HTTP/1.1\r\n\r\n", Some("400")),
+        ("GET /app HTTP/1.1\r\nHost: a.test\r\nHost: b.test\r\n\r\n", Some("400")),
+        ("TRACE /app HTTP/1.1\r\nHost: a.test\r\n\r\n", Some("405")),
+        // nginx has no URI to take to an error page.
+        ("GET /../app HTTP/1.1\r\nHost: a.test\r\n\r\n", None),
+        (long.as_str(), None),
+    ];
+    for (sent, code) in rows {
+        let response = Raw::connect(world.proxy.http()).request(sent);
+        let Some(code) = code else {
+            assert!(
+                response.status >= 400 && response.header("x-backend").is_none(),
+                "{sent:.60}: {}",
+                response.status
+            );
+            continue;
+        };
+        assert_eq!((response.status, response.header("x-backend")), (200, Some("errors")), "{sent:.60}");
+        let seen = response.seen();
+        assert_eq!(seen.method, "GET");
+        assert_eq!(told(&seen)[0], Some(code), "{sent:.60}");
+        assert_eq!(told(&seen)[3..], [None; 4], "nobody's Ingress");
+        assert_eq!(seen.header("authorization"), None);
+        assert!(seen.header("host").is_none_or(|host| host == "a.test"), "{sent:.60}");
+    }
+    assert_eq!(world.web.requests(), 0);
+}
+
+#[test]
+fn servers_and_snippets_that_refuse() {
+    let snippets = [("allow-snippet-annotations", "true"), ("annotations-risk-level", "Critical")];
+    let settings = [&snippets[..], &[("custom-http-errors", "403,404")]].concat();
+    let page = "https://errors.test/";
+    /// Annotations, and the code that the error backend is told, or the status without it.
+    type Row<'a> = (&'a [(&'a str, &'a str)], Result<&'a str, u16>);
+    let rows: [Row<'_>; 5] = [
+        (&[("auth-tls-secret", "default/gone")], Ok("403")),
+        (&[("server-snippet", "return 403;")], Ok("403")),
+        (&[("server-snippet", "return 403 \"no\";")], Err(403)),
+        (&[("configuration-snippet", "return 404 \"no\";")], Err(404)),
+        (
+            &[("auth-tls-secret", "default/ca"), ("auth-tls-error-page", page), ("denylist-source-range", "127.0.0.1")],
+            Err(403),
+        ),
+    ];
+    let ca = Authority::new("Ours");
+    for (annotations, expected) in rows {
+        let world = start(annotations, &settings, DEFAULT);
+        world.manifests.secret("ca", &[("ca.crt", &ca.pem())]);
+        let told = |r: &Response| match expected {
+            Ok(code) => r.status == 200 && r.seen().header("x-code") == Some(code),
+            Err(status) => r.status == status && r.header("x-backend").is_none(),
+        };
+        world.proxy.wait_until("a.test", "/app", told);
+    }
 }

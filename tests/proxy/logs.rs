@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use crate::kit::{DEADLINE, Ingress, Manifests, Proxy, Upstream, eventually};
+use crate::kit::{DEADLINE, Ingress, Manifests, Proxy, Raw, Upstream, eventually};
 
 const FLAG: &[&str] = &["--configmap=ingress-nginx/controller"];
 
@@ -147,4 +147,88 @@ fn the_level_of_the_log_changes() {
     until("lines of level info", || count("table in force") > 0);
     manifests.config_map("ingress-nginx", "controller", &[("error-log-level", "debug")]);
     until("lines of level debug", || count("DEBUG") > 0);
+}
+
+#[test]
+fn questions_have_lines_where_it_is_asked_for() {
+    let (upstream, auth) = (Upstream::start("one"), Upstream::start("auth"));
+    let ingress = |name: &str, annotations: &[(&str, &str)]| {
+        let url = format!("http://{}/check", auth.addr());
+        let ingress = Ingress::new(name).rule(&format!("{name}.test"), "/", "one").nginx("auth-url", &url);
+        annotations.iter().fold(ingress, |ingress, (key, value)| ingress.nginx(key, value))
+    };
+    let manifests = Manifests::new();
+    manifests.upstream(&upstream).ingress(&ingress("plain", &[]));
+    manifests.ingress(&ingress("silent", &[("enable-access-log", "false")]));
+    manifests.ingress(&ingress("cached", &[("auth-cache-key", "$http_x_key")]));
+    let format = "$req_id $request $status $bytes_sent+$body_bytes_sent $request_length [$proxy_upstream_name] \
+                  [$proxy_alternative_upstream_name] $upstream_addr $upstream_response_length $upstream_status \
+                  $upstream_http_x_user";
+    // One worker, so that lines have an order.
+    let settings = |on| {
+        let rest = [("worker-processes", "1"), ("log-format-upstream", format), ("skip-access-log-urls", "/no")];
+        [&rest[..], &[("enable-auth-access-log", on)]].concat()
+    };
+    manifests.config_map("ingress-nginx", "controller", &settings("true"));
+    let proxy = Proxy::start(&manifests, FLAG);
+    let mut number = 0;
+    // The lines of a request, once one that came after it has its own.
+    let mut lines = |host: &str, path: &str, fields: &[&str]| {
+        number += 1;
+        let (id, next) = (format!("id-{number}-"), format!("next-{number}-"));
+        let id_field = format!("X-Request-ID: {id}");
+        proxy.get_with(host, path, &[fields, &[id_field.as_str(), "x-test-only: auth"]].concat());
+        proxy.get_with("plain.test", "/", &[&format!("X-Request-ID: {next}")]);
+        until("a line", || proxy.stdout().iter().any(|line| line.starts_with(&next) && !line.contains(" 0+0 ")));
+        let all = proxy.stdout().into_iter().filter_map(|line| line.strip_prefix(&id).map(str::to_owned));
+        all.collect::<Vec<_>>()
+    };
+    let addr = auth.addr();
+    let line = |path: &str, status: &str, rest: &str| {
+        format!(" GET {path} HTTP/1.1 {status} 0+0 0 [default-one-80] [] {rest}")
+    };
+    let user = "x-test-header: X-User: ann";
+    let got = lines("plain.test", "/p?x=1", &["x-test-status: 202", user]);
+    assert_eq!(got.len(), 2, "{got:?}");
+    assert_eq!(got[0], line("/p?x=1", "202", &format!("{addr} 0 202 ann")));
+    assert!(got[1].starts_with(" GET /p?x=1 HTTP/1.1 200 "), "{got:?}");
+
+    let rows: [(&str, &str, &[&str], &str, &str); 4] = [
+        ("silent.test", "/", &["x-test-status: 403"], "403", "A 0 403 -"),
+        ("silent.test", "/", &["x-test-close: 1"], "502", "A 0 502 -"),
+        (
+            "cached.test",
+            "/",
+            &["X-Key: 1", "x-test-status: 204", "x-test-header: Cache-Control: max-age=60"],
+            "204",
+            "A 0 204 -",
+        ),
+        ("cached.test", "/", &["X-Key: 1"], "204", "- - - -"),
+    ];
+    for (host, path, fields, status, rest) in rows {
+        let got = lines(host, path, fields);
+        assert_eq!(got.first(), Some(&line(path, status, &rest.replace('A', &addr.to_string()))), "{host} {fields:?}");
+        assert_eq!(got.len(), if host == "silent.test" { 1 } else { 2 }, "{got:?}");
+    }
+    assert_eq!(lines("plain.test", "/no", &[]), Vec::<String>::new());
+
+    manifests.config_map("ingress-nginx", "controller", &settings("false"));
+    until("no more lines of questions", || lines("plain.test", "/", &[]).len() == 1);
+}
+
+#[test]
+fn a_request_that_no_server_saw_has_no_upstreams_name() {
+    let format = "$req_id $status [$proxy_upstream_name] [$proxy_alternative_upstream_name]";
+    let (_upstream, _manifests, proxy) = start(&[("log-format-upstream", format), ("block-user-agents", "bad")]);
+    let rows = [
+        ("id-host", "GET /shop HTTP/1.1\r\n", "400 [] []"),
+        ("id-trace", "TRACE /shop HTTP/1.1\r\nHost: a.test\r\n", "405 [] []"),
+        ("id-path", "GET /../x HTTP/1.1\r\nHost: a.test\r\n", "400 [] []"),
+        ("id-blocked", "GET /shop HTTP/1.1\r\nHost: a.test\r\nUser-Agent: bad\r\n", "403 [-] []"),
+        ("id-served", "GET /shop HTTP/1.1\r\nHost: a.test\r\n", "200 [default-one-80] []"),
+    ];
+    for (id, head, expected) in rows {
+        Raw::connect(proxy.http()).request(format!("{head}X-Request-ID: {id}\r\n\r\n"));
+        assert_eq!(proxy.wait_for_stdout(id), Some(format!("{id} {expected}")));
+    }
 }

@@ -144,11 +144,12 @@ fn what_upstreams_see() {
     }
 }
 
-/// A snippet, another setting of its location, the target, the status, and the upstream's target or the `Location`.
 #[test]
 fn what_comes_after_a_snippet() {
+    /// A snippet, another setting of its location, the target, the status, and the upstream's target or the `Location`.
+    type Row<'a> = (&'a str, (&'a str, &'a str), &'a str, u16, &'a str);
     let moved = "rewrite ^/a(.*)$ /b$1 break;";
-    let rows: [(&str, (&str, &str), &str, u16, &str); 8] = [
+    let rows: [Row<'_>; 8] = [
         (moved, ("rewrite-target", "/z"), "/a1", 200, "/b1"),
         (moved, ("rewrite-target", "/z"), "/c", 200, "/z"),
         ("break;", ("rewrite-target", "/z"), "/c", 200, "/c"),

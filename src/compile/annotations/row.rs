@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 use super::value::FromAnnotation;
+use super::values_access::NetworkList;
 use crate::base::nearest::nearest;
 
 /// What a setting applies to.
@@ -183,6 +184,9 @@ pub fn read<S: Settings>(values: &BTreeMap<String, String>, reading: Reading<'_>
         let problem = match S::table().find(key) {
             None => Some((Effect::Unknown, unknown(S::table(), key))),
             Some(row) if is_overridden(row, key, values, reading) => None,
+            Some(row) if is_refused_empty(row, key, text, values, reading) => {
+                Some((Effect::Deny, format!("{text:?} is not {}; its paths answer 503", row.values)))
+            }
             Some(row) => read_row(&mut settings, row, text, reading),
         };
         problems.extend(problem.map(|(effect, message)| SettingProblem { key: full.clone(), effect, message }));
@@ -195,6 +199,15 @@ fn is_overridden(row: &Row, key: &str, values: &BTreeMap<String, String>, readin
     let is_set =
         |spelling| values.get(&format!("{}{spelling}", reading.prefix)).is_some_and(|text| !text.trim().is_empty());
     row.spellings().take_while(|spelling| *spelling != key).any(is_set)
+}
+
+/// Whether an annotation without text keeps everybody out: a list of networks that is there and names none is a broken
+/// one to ingress-nginx. A wholly empty alias is not there, nor a wholly empty key beside an alias with a value.
+fn is_refused_empty(row: &Row, key: &str, text: &str, values: &BTreeMap<String, String>, reading: Reading<'_>) -> bool {
+    let is_list = row.access && row.on_invalid == OnInvalid::Deny && row.values == NetworkList::SHAPE;
+    let is_set = |alias: &&str| values.get(&format!("{}{alias}", reading.prefix)).is_some_and(|text| !text.is_empty());
+    let is_there = !text.is_empty() || (key == row.key && !row.aliases.iter().any(is_set));
+    is_list && !reading.empty_is_value && text.trim().is_empty() && is_there
 }
 
 fn read_row<S: Settings>(settings: &mut S, row: &Row, text: &str, reading: Reading<'_>) -> Option<(Effect, String)> {

@@ -17,7 +17,7 @@ use super::values_balance::{
 };
 use super::values_headers::{
     CookieDomain as ProxyCookieDomain, CookiePath as ProxyCookiePath, CorsExposed, CorsHeaders, CorsMethods,
-    CorsOrigins, Int, ProxyRedirect, RedirectUrl,
+    CorsOrigins, HeadersConfigMap, Int, ProxyRedirect, RedirectUrl,
 };
 use super::values_question::{
     AuthMethod, CacheDurations, CacheKey, HeaderNames, MirrorTarget, UrlText, UrlWithVariables,
@@ -75,7 +75,7 @@ settings! {
         /// Lets upstream errors through although custom-http-errors is set.
         "disable-proxy-intercept-errors" { disable_proxy_intercept_errors: bool } [Location Low Default] = "false" Full;
         /// ConfigMap with headers for every response.
-        "custom-headers" { custom_headers: ObjectKey } [Location Medium Deny] = "" Full;
+        "custom-headers" { custom_headers: HeadersConfigMap } [Location Medium Default] = "" Full;
     }
     "Upstream" {
         /// What the endpoints speak.

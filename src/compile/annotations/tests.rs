@@ -79,6 +79,12 @@ fn problems() {
         ("auth-cache-duration", "200", Some(Deny), Some(Deny)),
         ("mirror-target", "http://auth.test/;", Some(Fallback), None),
         ("whitelist-source-range", "", None, None),
+        ("whitelist-source-range", " ", Some(Deny), Some(Deny)),
+        ("allowlist-source-range", "", Some(Deny), Some(Deny)),
+        ("allowlist-source-range", " ", Some(Deny), Some(Deny)),
+        ("denylist-source-range", "", Some(Deny), Some(Deny)),
+        ("denylist-source-range", " ", Some(Deny), Some(Deny)),
+        ("limit-allowlist", "", None, None),
         ("limit-rps", "5", None, None),
         ("limit-rps", "5/s", Some(Reject), Some(Deny)),
         ("limit-allowlist", "zzz", Some(Reject), Some(Fallback)),
@@ -104,7 +110,8 @@ fn problems() {
         ("permanent-redirect", "https://a.test/%20", Some(Reject), None),
         ("permanent-redirect-code", "3o1", Some(Reject), Some(Fallback)),
         ("from-to-www-redirect", "yes", Some(Reject), Some(Fallback)),
-        ("custom-headers", "name", Some(Deny), Some(Deny)),
+        ("custom-headers", "a,b", Some(Fallback), None),
+        ("custom-headers", "name", None, None),
         ("proxy-cookie-domain", "one", Some(Fallback), None),
         ("proxy-redirect-from", "~^a", Some(Fallback), None),
         ("limit-rate", "1k", Some(Fallback), Some(Fallback)),
@@ -162,7 +169,8 @@ fn a_broken_service_upstream_is_false() {
 
 #[test]
 fn the_first_spelling_wins() {
-    let rows: [(&[(&str, &str)], &str); 3] = [
+    let rows: [(&[(&str, &str)], &str); 4] = [
+        (&[("allowlist-source-range", ""), ("whitelist-source-range", "")], "allowlist-source-range"),
         (&[("allowlist-source-range", "one"), ("whitelist-source-range", "two")], "allowlist-source-range"),
         (&[("allowlist-source-range", ""), ("whitelist-source-range", "two")], "whitelist-source-range"),
         (&[("whitelist-source-range", "two")], "whitelist-source-range"),

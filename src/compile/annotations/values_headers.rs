@@ -5,6 +5,8 @@ use super::value::{FromAnnotation, or_shape};
 use crate::base::parse;
 
 texts! {
+    /// `custom-headers`. Any text of these characters passes: one that names no ConfigMap is one that is not there.
+    HeadersConfigMap("namespace/name", |text| text.chars().all(|c| is_basic(c) || c == ' '));
     /// Where a location redirects to, word for word.
     RedirectUrl("a URL or path of letters, digits and -._~/:,?&=", |text| text.chars().all(is_url));
     /// `Access-Control-Allow-Methods`.

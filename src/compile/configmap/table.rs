@@ -329,8 +329,7 @@ settings! {
         /// Logs requests that no Ingress matched.
         "enable-access-log-for-default-backend" { enable_access_log_for_default_backend: bool } = "false" Full;
         /// Logs the questions of external authentication.
-        "enable-auth-access-log" { "true or false" }
-            = "false" Ignored("questions have no lines of their own");
+        "enable-auth-access-log" { enable_auth_access_log: bool } = "false" Full;
         /// Sends logs to syslog.
         "enable-syslog" { enable_syslog: bool } = "false"
             Partial("the access logs; the controller's own log stays on standard error");

@@ -33,6 +33,8 @@ pub fn build(
 ) -> Hosts {
     for (host, server) in &mut servers {
         server.snippet = routes.host_snippet(host, server);
+        let auth = client_certificates.of_host(server, routes.report()).auth;
+        server.has_error_page = auth.is_some_and(|auth| auth.error_page.is_some());
     }
     let position = |host: &str| servers.keys().position(|h| h == host);
     let default = position(DEFAULT_SERVER).and_then(|i| Index::try_from(i).ok()).unwrap_or(0);

@@ -181,6 +181,7 @@ impl<'a> Routes<'a> {
         snippets::apply(&mut resolved, self.input, owner, host.server);
         policy::upstream_tls::inherit(self.input, self.owned, host.server, owner, &mut resolved);
         self.questions.apply(location, &mut resolved);
+        resolved.error_pages = resolved.error_pages.filter(|pages| pages.own || !host.server.has_error_page);
         let tls = resolved.upstream.tls.take().map(|tls| self.questions.upstream_tls.index(tls));
         let item = owner.map(|o| &o.key);
         let labels = RouteLabels {

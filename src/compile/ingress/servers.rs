@@ -53,12 +53,22 @@ pub struct Server<'a> {
     pub denied: Option<Arc<str>>,
     /// The host's and the ConfigMap's snippets of servers, if there are any.
     pub snippet: Option<Level>,
+    /// It has an `error_page` of its own (`auth-tls-error-page`), beside which nginx does not look at the ConfigMap's.
+    pub has_error_page: bool,
 }
 
 impl<'a> Server<'a> {
     fn new(root: Location<'a>) -> Self {
         let index = HashMap::from_iter([((root.path, root.exact), 0)]);
-        Self { locations: vec![root], index, owners: Vec::new(), canaries: Vec::new(), denied: None, snippet: None }
+        Self {
+            locations: vec![root],
+            index,
+            owners: Vec::new(),
+            canaries: Vec::new(),
+            denied: None,
+            snippet: None,
+            has_error_page: false,
+        }
     }
 }
 

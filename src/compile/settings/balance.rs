@@ -1,7 +1,10 @@
 //! The ConfigMap's part in balancing and error pages.
 
+use std::sync::Arc;
+
 use crate::compile::annotations::values_balance::{HashText, LoadBalance};
 use crate::compile::configmap::ConfigMapSettings;
+use crate::policy::error_pages::ErrorPages;
 
 /// Defaults of `load-balance` and `upstream-hash-by*`.
 #[derive(Clone, Debug, Default)]
@@ -38,5 +41,10 @@ impl ErrorSettings {
             codes: raw.custom_http_errors.as_ref().map_or_else(Vec::new, |errors| errors.codes.clone()),
             keep_upstreams: raw.disable_proxy_intercept_errors.unwrap_or(false),
         }
+    }
+
+    /// What holds for answers that no location made, if anything does.
+    pub fn of_servers(self) -> Option<Arc<ErrorPages>> {
+        (!self.codes.is_empty()).then(|| Arc::new(ErrorPages::new(self.codes, false, false)))
     }
 }

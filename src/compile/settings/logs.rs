@@ -15,6 +15,7 @@ pub fn http(raw: &ConfigMapSettings) -> AccessLogPolicy {
         format: Arc::new(format(raw)),
         target: target(raw, raw.http_access_log_path.as_ref()),
         default_backend: raw.enable_access_log_for_default_backend.unwrap_or(default.default_backend),
+        questions: raw.enable_auth_access_log.unwrap_or(default.questions),
         skip_urls: raw
             .skip_access_log_urls
             .as_ref()

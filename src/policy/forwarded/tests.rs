@@ -87,7 +87,7 @@ fn schemes_hosts_and_ports() {
         (&named, &[(host, "no.test"), ("x-host", "yes.test")], "http", Some("yes.test"), "80"),
         (&real_ip, &[(proto, "https"), (host, "p.test"), (port, "444")], "http", None, "80"),
         (&near, &[(proto, "https"), (host, "p.test"), (port, "444")], "https", Some("p.test"), "444"),
-        (&far, &[(proto, "https"), (host, "p.test"), (port, "444")], "http", None, "80"),
+        (&far, &[(proto, "https"), (host, "p.test"), (port, "444")], "https", Some("p.test"), "444"),
     ];
     for (policy, sent, scheme, host, port) in rows {
         let got = believe(policy, NEAR, None, sent);

@@ -10,8 +10,9 @@ use crate::policy::access_log::Keep;
 use crate::policy::headers::joined;
 use crate::policy::template::Values;
 use crate::policy::variable::{Named, Variable};
-use crate::proxy::exchange::{Exchange, Tried};
+use crate::proxy::exchange::Exchange;
 use crate::proxy::facts::Facts;
+use crate::proxy::tried::Tried;
 
 /// Headers that the format in force names, kept until the line is written.
 #[derive(Debug, Default)]
@@ -90,64 +91,79 @@ impl LogValues<'_> {
                 true
             }
             Named::ProxyUpstreamName => {
-                out.extend_from_slice(exchange.upstream_name().unwrap_or("-").as_bytes());
+                // ingress-nginx's servers begin with setting it.
+                let unknown = if exchange.has_server { "-" } else { "" };
+                out.extend_from_slice(exchange.upstream_name().unwrap_or(unknown).as_bytes());
                 true
             }
             Named::Hostname => out.write_all(HOSTNAME.as_bytes()).is_ok(),
             Named::Pipe => out.write_all(b".").is_ok(),
-            Named::UpstreamAddr => self.list(out, |tried, _, out| write!(out, "{}", tried.address).is_ok()),
-            Named::UpstreamStatus => self.list(out, |tried, _, out| match tried.status {
-                Some(status) => write!(out, "{status}").is_ok(),
-                None => out.write_all(b"-").is_ok(),
-            }),
-            Named::UpstreamResponseLength => {
-                self.list(out, |tried, last, out| number(response_length(exchange, tried, last), out))
-            }
-            Named::UpstreamResponseTime => self.list(out, |tried, _, out| {
-                seconds(Some(tried.failed_after.unwrap_or_else(|| tried.began.elapsed())), out)
-            }),
-            Named::UpstreamConnectTime => self.list(out, |tried, _, out| seconds(tried.connect, out)),
-            Named::UpstreamHeaderTime => self.list(out, |tried, _, out| seconds(tried.header, out)),
-            Named::UpstreamBytesReceived => self
-                .list(out, |tried, last, out| number(tried.head_bytes.1 + response_length(exchange, tried, last), out)),
-            Named::UpstreamBytesSent => self.list(out, |tried, last, out| {
-                number(tried.head_bytes.0 + if last { exchange.received() } else { 0 }, out)
-            }),
-            _ => return None,
+            other => return of_tries(other, &exchange.tried, (exchange.received(), exchange.upstream_bytes), out),
         };
         Some(is_there)
     }
+}
 
-    /// One text a try, as nginx lists them; absent when no endpoint was asked.
-    fn list(&self, out: &mut Vec<u8>, write: impl Fn(&Tried, bool, &mut Vec<u8>) -> bool) -> bool {
-        let last = self.0.tried.len().saturating_sub(1);
-        for (index, tried) in self.0.tried.iter().enumerate() {
-            if index > 0 {
-                out.extend_from_slice(b", ");
-            }
-            write(tried, index == last, out);
-        }
-        !self.0.tried.is_empty()
+/// What the variables `$upstream_*` say of tries at endpoints, one text a try as nginx lists them; absent when none was
+/// asked. `bodies` are the bytes that the last try sent and received besides heads.
+pub(super) fn of_tries(named: Named, tries: &[Tried], bodies: (u64, u64), out: &mut Vec<u8>) -> Option<bool> {
+    if !is_of_tries(named) {
+        return None;
     }
+    let last = tries.len().saturating_sub(1);
+    for (index, tried) in tries.iter().enumerate() {
+        // nginx has `0` for a try without an answer.
+        let (sent, received) = if index == last { bodies } else { (0, 0) };
+        let received = if tried.failed_after.is_none() { received } else { 0 };
+        if index > 0 {
+            out.extend_from_slice(b", ");
+        }
+        match named {
+            Named::UpstreamAddr => write!(out, "{}", tried.address).is_ok(),
+            Named::UpstreamStatus => match tried.status {
+                Some(status) => write!(out, "{status}").is_ok(),
+                None => out.write_all(b"-").is_ok(),
+            },
+            Named::UpstreamResponseLength => number(received, out),
+            Named::UpstreamResponseTime => {
+                seconds(Some(tried.failed_after.unwrap_or_else(|| tried.began.elapsed())), out)
+            }
+            Named::UpstreamConnectTime => seconds(tried.connect, out),
+            Named::UpstreamHeaderTime => seconds(tried.header, out),
+            Named::UpstreamBytesReceived => number(tried.head_bytes.1 + received, out),
+            Named::UpstreamBytesSent => number(tried.head_bytes.0 + sent, out),
+            _ => false,
+        };
+    }
+    Some(!tries.is_empty())
 }
 
-/// Body bytes that an endpoint gave; nginx has `0` for a try without an answer.
-fn response_length(exchange: &Exchange, tried: &Tried, is_last: bool) -> u64 {
-    if is_last && tried.failed_after.is_none() { exchange.upstream_bytes } else { 0 }
+fn is_of_tries(named: Named) -> bool {
+    matches!(
+        named,
+        Named::UpstreamAddr
+            | Named::UpstreamStatus
+            | Named::UpstreamResponseLength
+            | Named::UpstreamResponseTime
+            | Named::UpstreamConnectTime
+            | Named::UpstreamHeaderTime
+            | Named::UpstreamBytesReceived
+            | Named::UpstreamBytesSent
+    )
 }
 
-fn put(value: Option<&http::HeaderValue>, out: &mut Vec<u8>) -> bool {
+pub(super) fn put(value: Option<&http::HeaderValue>, out: &mut Vec<u8>) -> bool {
     out.extend_from_slice(value.map_or(b"", |value| value.as_bytes()));
     value.is_some()
 }
 
-fn number(value: u64, out: &mut Vec<u8>) -> bool {
+pub(super) fn number(value: u64, out: &mut Vec<u8>) -> bool {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     true
 }
 
 /// Seconds with three decimals, cut off as nginx's millisecond clock does; `-` within a list for what never came.
-fn seconds(time: Option<Duration>, out: &mut Vec<u8>) -> bool {
+pub(super) fn seconds(time: Option<Duration>, out: &mut Vec<u8>) -> bool {
     match time {
         Some(time) => write!(out, "{}.{:03}", time.as_secs(), time.subsec_millis()).is_ok(),
         None => out.write_all(b"-").is_ok(),

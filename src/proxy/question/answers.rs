@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use crate::policy::external_auth::{ExternalAuth, Granted, Outcome};
@@ -17,6 +17,8 @@ const MAX_KEY: usize = 16 * 1024;
 /// What an answer said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
+    /// The service's, or what nginx has for one that does not answer.
+    pub status: StatusCode,
     pub outcome: Outcome,
     pub granted: Granted,
     /// `WWW-Authenticate`, line by line.
@@ -36,9 +38,9 @@ impl Said {
     }
 
     /// The service did not say anything: nobody passes, and nothing of the client's counts as the service's.
-    pub fn nothing(auth: &ExternalAuth) -> Self {
+    pub fn nothing(auth: &ExternalAuth, status: StatusCode) -> Self {
         let granted = Granted::of(auth, &HeaderMap::new());
-        Self { outcome: Outcome::Failed, granted, challenges: Vec::new() }
+        Self { status, outcome: Outcome::Failed, granted, challenges: Vec::new() }
     }
 }
 
@@ -94,7 +96,7 @@ mod tests {
     use super::*;
 
     fn said(outcome: Outcome) -> Said {
-        Said { outcome, granted: Granted::default(), challenges: Vec::new() }
+        Said { status: StatusCode::OK, outcome, granted: Granted::default(), challenges: Vec::new() }
     }
 
     #[tokio::test(start_paused = true)]
@@ -116,7 +118,7 @@ mod tests {
         let piece = || HeaderValue::from_maybe_shared(read.slice(..4)).unwrap();
         let granted = Granted { headers: vec![(http::header::COOKIE, Some(piece()))], ..Granted::default() };
         let (mut answers, now) = (Answers::default(), Instant::now());
-        let said = Said { outcome: Outcome::Pass, granted, challenges: vec![piece()] };
+        let said = Said { granted, challenges: vec![piece()], ..said(Outcome::Pass) };
         answers.put(b"a", said.clone(), now, Duration::from_secs(10));
         let kept = answers.get(b"a", now).unwrap();
         assert_eq!(kept, said);

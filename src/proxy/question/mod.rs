@@ -21,9 +21,11 @@ use tokio::task::spawn_local;
 use tokio::time::Instant;
 
 use self::answers::Answers;
-use super::attempt::{Wait, send, was_sent};
+use super::attempt::{Wait, send, status_of, was_sent};
 use super::body::{Progress, RequestBody, Waiting};
+use super::exchange::{head_bytes, request_head_bytes};
 use super::timer::within;
+use super::tried::Tried;
 use super::upstream::body::ResponseBody;
 use super::upstream::connect::{self, Transport};
 use super::upstream::pool::{Lease, Unsent};
@@ -104,6 +106,8 @@ pub struct Question<'a> {
     pub head_limit: u32,
     /// Connections come from the pools and go back there.
     pub keep: bool,
+    /// Where tries are noted, for the access log.
+    pub tried: Option<&'a RefCell<Vec<Tried>>>,
 }
 
 /// The head of an answer, with its connection.
@@ -140,12 +144,16 @@ impl Question<'_> {
             }
             // A connection from the pool may have ended unnoticed; no second one is believed.
             let pooled = self.keep && try_number == 0;
+            self.begin(address, &parts);
             match self.once(address, &transport, pooled, (&parts, body), progress).await {
                 Ok((response, lease)) => {
-                    self.check(&response)?;
+                    self.note(|tried| tried.answered(response.status(), 17 + head_bytes(response.headers())));
+                    self.check(&response)
+                        .inspect_err(|failure| self.note(|tried| tried.failed(status_of(*failure))))?;
                     return Ok(Answered { response, lease: self.keep.then_some(lease), open });
                 }
                 Err(missed) => {
+                    self.note(|tried| tried.failed(status_of(missed.failure)));
                     failure = missed.failure;
                     unsent = missed.unsent.map(|body| (parts, body));
                 }
@@ -186,10 +194,25 @@ impl Question<'_> {
                 Err(failure) => return Err(Missed { failure, unsent: Some(body) }),
             },
         };
+        self.note(|tried| tried.connect = Some(tried.began.elapsed()));
         let waiting = Wait { worker, progress, timeouts: self.timeouts, client: global.body_timeout };
         match send(&mut lease, (parts, body), &waiting).await {
             Ok(response) => Ok((response, lease)),
             Err((failure, unsent)) => Err(Missed { failure, unsent }),
+        }
+    }
+
+    fn begin(&self, address: SocketAddr, parts: &http::request::Parts) {
+        if let Some(all) = self.tried {
+            let sent = request_head_bytes(&parts.method, &parts.uri, &parts.headers);
+            all.borrow_mut().push(Tried::begin(address, sent));
+        }
+    }
+
+    /// Notes something of the try that is being made.
+    fn note(&self, set: impl FnOnce(&mut Tried)) {
+        if let Some(all) = self.tried {
+            all.borrow_mut().last_mut().map(set);
         }
     }
 

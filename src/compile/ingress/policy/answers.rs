@@ -8,7 +8,7 @@ use super::super::servers::Location;
 use super::super::{Input, Owned};
 use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::annotations::Annotations;
-use crate::compile::annotations::value::BackendProtocol;
+use crate::compile::annotations::value::{BackendProtocol, FromAnnotation as _};
 use crate::compile::report::Report;
 use crate::compile::settings::Settings;
 use crate::compile::settings::headers::{header_name, is_header_name};
@@ -53,7 +53,7 @@ pub fn resolve(
     }
     policy.cors = cors(a).map(Arc::new);
     if let Some(named) = &a.custom_headers {
-        match custom_headers(input, named, &settings.headers.allowed_response_headers) {
+        match custom_headers(input, named.as_str(), &settings.headers.allowed_response_headers) {
             Ok(headers) => policy.custom_headers = Some(headers).filter(|list| !list.is_empty()),
             Err(reason) => {
                 let message = format!("{reason}; its paths answer 503");
@@ -115,8 +115,9 @@ fn cors(a: &Annotations) -> Option<Cors> {
 }
 
 /// All of the ConfigMap, or the reason why none of it is set.
-fn custom_headers(input: Input<'_>, named: &ObjectKey, allowed: &[String]) -> Result<Arc<[HeaderText]>, String> {
-    let map = input.snapshot.config_maps.get(named).ok_or_else(|| format!("ConfigMap {named} does not exist"))?;
+fn custom_headers(input: Input<'_>, named: &str, allowed: &[String]) -> Result<Arc<[HeaderText]>, String> {
+    let named = ObjectKey::from_annotation(named)?;
+    let map = input.snapshot.config_maps.get(&named).ok_or_else(|| format!("ConfigMap {named} does not exist"))?;
     let headers = map.data.iter().map(|(name, text)| {
         let said = |reason: String| format!("ConfigMap {named}: {reason}");
         if !is_header_name(name) {
