@@ -254,6 +254,8 @@ struct UpstreamBody {
     request: Rc<Progress>,
     read_timeout: Duration,
     deadline: Option<Deadline>,
+    /// It broke off, which is told only after what came before has had its chance to be written.
+    broke: bool,
     /// Nothing has come since the deadline was set. A client that takes its time is not the upstream's silence.
     silent: bool,
     timers: Rc<Timers>,
@@ -272,8 +274,16 @@ impl ProxyBody {
         timers: &Rc<Timers>,
     ) -> Self {
         let timers = Rc::clone(timers);
-        let mut body =
-            UpstreamBody { incoming, lease: Some(lease), request, read_timeout, deadline: None, silent: false, timers };
+        let mut body = UpstreamBody {
+            incoming,
+            lease: Some(lease),
+            request,
+            read_timeout,
+            deadline: None,
+            broke: false,
+            silent: false,
+            timers,
+        };
         if body.incoming.is_end_stream() {
             body.release();
         }
@@ -316,6 +326,9 @@ impl UpstreamBody {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        if self.broke {
+            return Poll::Ready(Some(Err(BodyFault::Upstream)));
+        }
         let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
@@ -338,7 +351,9 @@ impl UpstreamBody {
             }
             Some(Err(_)) => {
                 self.lease = None;
-                Poll::Ready(Some(Err(BodyFault::Upstream)))
+                self.broke = true;
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
             None => {
                 self.release();
