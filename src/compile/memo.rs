@@ -7,6 +7,7 @@ use super::annotations::{AnnotationProblem, Annotations, ParseOptions};
 use super::certificate::{self, UpstreamSecret};
 use super::login::{self, UsersOf, UsersResult};
 use super::permissions::{Permissions, Snippets};
+use super::regexes::Regexes;
 use crate::policy::client_certificate::verify::Authorities;
 use crate::snapshot::{Ingress, ObjectKey, Secret};
 use crate::table::Certificate;
@@ -42,6 +43,7 @@ pub struct Memo {
     authorities: Map<Secret, AuthoritiesResult>,
     upstream_secrets: Map<Secret, Arc<UpstreamSecret>>,
     users: BTreeMap<UsersOf, Map<Secret, UsersResult>>,
+    pub(super) regexes: Regexes,
 }
 
 impl Memo {
@@ -86,6 +88,7 @@ impl Memo {
         self.certificates.retain(|_, known| std::mem::take(&mut known.used));
         self.authorities.retain(|_, known| std::mem::take(&mut known.used));
         self.upstream_secrets.retain(|_, known| std::mem::take(&mut known.used));
+        self.regexes.forget_unused();
         for users in self.users.values_mut() {
             users.retain(|_, known| std::mem::take(&mut known.used));
         }

@@ -4,6 +4,7 @@
 //! certificate, an alias, an upstream's settings.
 
 mod balance;
+mod budget;
 mod canary;
 mod class;
 mod client_certificates;
@@ -89,11 +90,13 @@ pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output
     let passthrough = passthrough::select(input, &owned, &mut servers, report);
     let questions = questions::collect(input, &owned, &mut upstreams, report);
     let mut certificates = tls::select(input, &owned, &servers, memo, report);
+    let mut regexes = std::mem::take(&mut memo.regexes);
     let mut client_certificates = client_certificates::ClientCertificates::new(input, &owned, memo);
     let mut texts = Interner::default();
-    let mut routes = locations::Routes::new(input, &owned, questions, &mut texts, report);
+    let mut routes = locations::Routes::new(input, &owned, questions, (&mut texts, &mut regexes), report);
     let hosts = hosts::build(input, servers, &mut certificates, &mut client_certificates, &mut routes);
     let (routes, upstream_tls) = routes.finish();
+    memo.regexes = regexes;
     let (upstreams, sources, endpoints) = upstreams.finish();
     let table = RoutingTable {
         hosts: hosts.table,

@@ -13,6 +13,7 @@ use super::{Input, Owned};
 use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::annotations::Annotations;
 use crate::compile::annotations::value::{BackendProtocol, ConnectionHeader as RawConnection, HttpVersion};
+use crate::compile::regexes::Regexes;
 use crate::compile::report::Report;
 use crate::compile::settings::{Settings, conditions};
 use crate::policy::RoutePolicy;
@@ -28,7 +29,7 @@ pub fn resolve(
     location: &Location<'_>,
     path: &str,
     owner: Option<&Owned>,
-    report: &mut Report,
+    (regexes, report): (&mut Regexes, &mut Report),
 ) -> RoutePolicy {
     let Some(owner) = owner else { return default_server(&input.settings.main) };
     let settings = input.settings.of(&owner.ingress);
@@ -53,7 +54,7 @@ pub fn resolve(
     if let Some(Err(reason)) = &owner.login {
         deny(reason.to_string());
     }
-    let rewrite = rewrite(location, path, owner, report).unwrap_or_else(|reason| {
+    let rewrite = rewrite(location, path, owner, (regexes, report)).unwrap_or_else(|reason| {
         deny(reason);
         None
     });
@@ -143,11 +144,12 @@ fn rewrite(
     location: &Location<'_>,
     path: &str,
     owner: &Owned,
-    report: &mut Report,
+    (regexes, report): (&mut Regexes, &mut Report),
 ) -> Result<Option<Arc<Rewrite>>, String> {
     let target = owner.annotations().rewrite_target.as_ref().map(|t| t.as_str());
     let Some(target) = target.filter(|t| *t != path && !location.is_catch_all) else { return Ok(None) };
-    Rewrite::new(path, target).map(|r| Some(Arc::new(r))).map_err(|reason| {
+    let rewrite = regexes.pattern(path).and_then(|regex| Rewrite::with(regex, path, target));
+    rewrite.map(|r| Some(Arc::new(r))).map_err(|reason| {
         let message = format!("the rewrite of path {path:?} to {target:?} cannot be done: {reason}; it answers 503");
         let key = Some("rewrite-target".to_owned());
         report.ingress(Severity::Error, Reason::AnnotationParsingFailed, &owner.ingress, key, message.clone());
