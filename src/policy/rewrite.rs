@@ -74,12 +74,13 @@ impl Rewrite {
             Some((path, arguments)) => (path, Some(arguments)),
             None => (target, None),
         };
+        let template = |text| Template::parse_with(text, |name| regex.group_of(name));
         Ok(Self {
-            regex,
             redirect,
-            path: Template::parse(path)?,
+            path: template(path)?,
             drop_arguments: arguments.is_some_and(|a| a.is_empty()),
-            arguments: arguments.filter(|a| !a.is_empty()).map(Template::parse).transpose()?,
+            arguments: arguments.filter(|a| !a.is_empty()).map(template).transpose()?,
+            regex,
             pattern: pattern.to_owned(),
             target: target.to_owned(),
         })
@@ -171,6 +172,7 @@ mod tests {
             ("/a/(.*)", "/$host/$1", "/a/z", None, uri("/a%20%3F%25b/z")),
             ("/a/(.*)", "/x?h=$host&p=$1", "/a/z", None, uri("/x?h=a%20?%b&p=z")),
             ("/a/(.*)", "$scheme://$host/$1", "/a/z", Some("q"), there("http://a%20?%b/z?q")),
+            ("/(?<app>[a-z]+)/(?P<id>[0-9]+)", "/$id/${app}x/$host", "/shop/7", None, uri("/7/shopx/a%20%3F%25b")),
             ("/nope", "/b", "/a", None, Rewritten::Unchanged),
         ];
         for (pattern, target, path, query, expected) in rows {
