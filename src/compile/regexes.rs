@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::policy::answer::Replacement;
 use crate::policy::regex::{self, Regex, RegexSet};
 
 /// What was made of a text, and whether it was asked for since the last [`Regexes::forget_unused`].
@@ -15,11 +16,14 @@ struct Known<V> {
 
 type Map<K, V> = HashMap<K, Known<V>>;
 
+pub type ReplacementResult = Result<Option<Replacement>, String>;
+
 #[derive(Debug, Default)]
 pub struct Regexes {
     sizes: Map<Box<str>, Result<usize, String>>,
     patterns: Map<Box<str>, Result<Regex, String>>,
     sets: Map<Box<[String]>, Arc<RegexSet>>,
+    replacements: Map<Box<str>, ReplacementResult>,
     /// How many automata were built so far.
     built: usize,
 }
@@ -48,10 +52,25 @@ impl Regexes {
         })
     }
 
+    /// A replacement that `make` makes of the setting `key` with this text.
+    pub fn replacement(
+        &mut self,
+        key: &str,
+        text: &str,
+        make: impl FnOnce(&str) -> ReplacementResult,
+    ) -> ReplacementResult {
+        let built = &mut self.built;
+        recall(&mut self.replacements, format!("{key} {text}").as_str(), || {
+            *built += 1;
+            make(text)
+        })
+    }
+
     /// Forgets what was not asked for since the last call.
     pub fn forget_unused(&mut self) {
         self.sizes.retain(|_, known| std::mem::take(&mut known.used));
         self.patterns.retain(|_, known| std::mem::take(&mut known.used));
+        self.replacements.retain(|_, known| std::mem::take(&mut known.used));
         self.sets.retain(|_, known| std::mem::take(&mut known.used));
     }
 
@@ -84,11 +103,11 @@ mod tests {
         let mut regexes = Regexes::default();
         let host = |last: &str| ["^/a/[0-9]+".to_owned(), last.to_owned()];
         let rows: [(&str, &[&str], usize); 5] = [
-            ("the first table", &["^/b", "^/c"], 4),
-            ("the same", &["^/b", "^/c"], 4),
-            ("one host is another", &["^/b", "^/d"], 5),
-            ("one host less", &["^/b"], 5),
-            ("it comes back", &["^/b", "^/d"], 6),
+            ("the first table", &["^/b", "^/c"], 5),
+            ("the same", &["^/b", "^/c"], 5),
+            ("one host is another", &["^/b", "^/d"], 6),
+            ("one host less", &["^/b"], 6),
+            ("it comes back", &["^/b", "^/d"], 7),
         ];
         for (name, hosts, expected) in rows {
             for last in hosts {
@@ -96,6 +115,7 @@ mod tests {
             }
             regexes.pattern("/a/([0-9]+)").unwrap();
             regexes.pattern("/b(?!c)").unwrap_err();
+            regexes.replacement("proxy-cookie-path", "~^/a /b", Replacement::path).unwrap();
             regexes.forget_unused();
             assert_eq!(regexes.built(), expected, "{name}");
         }

@@ -57,6 +57,11 @@ impl Pattern {
         Ok(Self { text: text.to_owned(), regex: Regex::of_case(text)? })
     }
 
+    /// The same with the regex at hand.
+    pub fn with(text: &str, regex: Regex) -> Self {
+        Self { text: text.to_owned(), regex }
+    }
+
     pub fn text(&self) -> &str {
         &self.text
     }

@@ -86,11 +86,11 @@ pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output
     let mut upstreams = upstreams::Upstreams::new(input);
     let default_backend = upstreams.default_index();
     let mut servers = servers::collect(&owned, &mut upstreams, report);
-    canary::merge(input, &owned, &mut servers, &mut upstreams, report);
+    let mut regexes = std::mem::take(&mut memo.regexes);
+    canary::merge(input, &owned, &mut servers, &mut upstreams, (&mut regexes, report));
     let passthrough = passthrough::select(input, &owned, &mut servers, report);
     let questions = questions::collect(input, &owned, &mut upstreams, report);
     let mut certificates = tls::select(input, &owned, &servers, memo, report);
-    let mut regexes = std::mem::take(&mut memo.regexes);
     let mut client_certificates = client_certificates::ClientCertificates::new(input, &owned, memo);
     let mut texts = Interner::default();
     let mut routes = locations::Routes::new(input, &owned, questions, (&mut texts, &mut regexes), report);

@@ -31,7 +31,7 @@ pub fn resolve(
     owner: Option<&Owned>,
     (regexes, report): (&mut Regexes, &mut Report),
 ) -> RoutePolicy {
-    let Some(owner) = owner else { return default_server(&input.settings.main) };
+    let Some(owner) = owner else { return default_server(&input.settings.main, regexes) };
     let settings = input.settings.of(&owner.ingress);
     let a = owner.annotations();
     let mut denied = settings.denied.clone().or_else(|| owner.denied.clone());
@@ -89,12 +89,12 @@ pub fn resolve(
         denied,
         ..RoutePolicy::default()
     };
-    answers::resolve(input, location, owner, settings, &mut policy, report);
+    answers::resolve(input, location, owner, settings, &mut policy, (regexes, report));
     policy
 }
 
 /// The default server's own location: the ConfigMap's upstream settings and no redirects.
-fn default_server(settings: &Settings) -> RoutePolicy {
+fn default_server(settings: &Settings, regexes: &mut Regexes) -> RoutePolicy {
     let none = Annotations::default();
     let mut policy = RoutePolicy {
         body_limit: body_limit(&none, settings),
@@ -111,7 +111,7 @@ fn default_server(settings: &Settings) -> RoutePolicy {
         denied: settings.denied.clone(),
         ..RoutePolicy::default()
     };
-    answers::default_server(settings, &mut policy);
+    answers::default_server(settings, &mut policy, regexes);
     policy
 }
 
