@@ -77,7 +77,7 @@ pub fn resolve(
             timeouts: timeouts(a, settings),
             retry: if protocol.is_http2() { RetryPolicy::OF_GRPC } else { retry(a, settings) },
             request_buffering: a.proxy_request_buffering.map_or(settings.request_buffering, |b| b.is_on()),
-            response_head_limit: a.proxy_buffer_size.map_or(settings.response_head_limit, |size| size.clamped()),
+            response_head_limit: head_limit(protocol, a, settings),
             fastcgi,
             tls: tls.or_else(|| upstream_tls::plain(protocol)).map(Arc::new),
         },
@@ -117,6 +117,11 @@ fn default_server(settings: &Settings, regexes: &mut Regexes) -> RoutePolicy {
 
 fn body_limit(a: &Annotations, settings: &Settings) -> Option<u64> {
     a.proxy_body_size.map_or(settings.body_limit, |size| size.limit())
+}
+
+fn head_limit(protocol: Protocol, a: &Annotations, settings: &Settings) -> u32 {
+    let own = a.proxy_buffer_size.map_or(settings.response_head_limit, |size| size.clamped());
+    if protocol.is_http2() { own.max(settings.grpc_head_limit) } else { own }
 }
 
 fn https_redirect(location: &Location<'_>, a: &Annotations, settings: &Settings) -> HttpsRedirect {
