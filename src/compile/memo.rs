@@ -7,6 +7,7 @@ use super::annotations::{AnnotationProblem, Annotations, ParseOptions};
 use super::certificate::{self, UpstreamSecret};
 use super::login::{self, UsersOf, UsersResult};
 use super::permissions::{Permissions, Snippets};
+use super::regexes::Regexes;
 use crate::policy::client_certificate::verify::Authorities;
 use crate::snapshot::{Ingress, ObjectKey, Secret};
 use crate::table::Certificate;
@@ -42,6 +43,7 @@ pub struct Memo {
     authorities: Map<Secret, AuthoritiesResult>,
     upstream_secrets: Map<Secret, Arc<UpstreamSecret>>,
     users: BTreeMap<UsersOf, Map<Secret, UsersResult>>,
+    pub(super) regexes: Regexes,
 }
 
 impl Memo {
@@ -86,6 +88,7 @@ impl Memo {
         self.certificates.retain(|_, known| std::mem::take(&mut known.used));
         self.authorities.retain(|_, known| std::mem::take(&mut known.used));
         self.upstream_secrets.retain(|_, known| std::mem::take(&mut known.used));
+        self.regexes.forget_unused();
         for users in self.users.values_mut() {
             users.retain(|_, known| std::mem::take(&mut known.used));
         }
@@ -124,5 +127,36 @@ mod tests {
         memo.forget_unused();
         memo.forget_unused();
         assert!(memo.upstream_secrets.is_empty(), "nobody asks for it");
+    }
+
+    #[test]
+    fn an_ingress_that_changes_builds_its_own_regexes_only() {
+        use crate::compile::{Options, compile};
+        use crate::snapshot::{
+            HttpIngressPath, HttpIngressRuleValue, IngressBackend, IngressRule, IngressServiceBackend, Object,
+            PathType, ServiceBackendPort, Snapshot,
+        };
+        let ingress = |name: &str, path: &str| {
+            let mut ingress = Ingress::default();
+            (ingress.metadata.namespace, ingress.metadata.name) = ("default".into(), name.into());
+            let key = "nginx.ingress.kubernetes.io/rewrite-target".to_owned();
+            ingress.metadata.annotations.insert(key, "/$1".to_owned());
+            ingress.spec.ingress_class_name = Some("nginx".into());
+            let port = ServiceBackendPort { name: None, number: Some(80) };
+            let service = Some(IngressServiceBackend { name: "web".into(), port });
+            let backend = IngressBackend { service, resource: false };
+            let path = HttpIngressPath { path: path.to_owned(), path_type: PathType::ImplementationSpecific, backend };
+            let http = HttpIngressRuleValue { paths: vec![path] };
+            ingress.spec.rules = vec![IngressRule { host: format!("{name}.test"), http: Some(http) }];
+            Object::Ingress(Arc::new(ingress))
+        };
+        let (mut snapshot, mut memo) = (Snapshot::default(), Memo::default());
+        // A host's set and the path's rewrite, and once for all the rewrite of the hosts' own location.
+        let rows = [("a", "/a/(.*)", 3), ("b", "/b/(.*)", 5), ("b", "/c/(.*)", 7), ("b", "/c/(.*)", 7)];
+        for (name, path, expected) in rows {
+            snapshot.insert(ingress(name, path));
+            compile(&snapshot, &Options::default(), &mut memo);
+            assert_eq!(memo.regexes.built(), expected, "{name} {path}");
+        }
     }
 }

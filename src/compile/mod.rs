@@ -16,6 +16,7 @@ mod memo;
 pub mod options;
 pub mod permissions;
 pub mod refs;
+mod regexes;
 mod report;
 mod settings;
 pub mod snippet;

@@ -2,10 +2,9 @@
 
 use std::hash::{Hash, Hasher};
 
-use regex_automata::meta::Regex;
 use regex_automata::util::captures::Captures;
 
-use super::rewrite::build_regex;
+use super::regex::Regex;
 use super::template::{Template, Values};
 use super::variable::Variable;
 
@@ -61,7 +60,7 @@ impl Matcher {
     fn parse(text: &str, folds: bool) -> Result<Self, String> {
         let pattern = text.strip_prefix('~').unwrap_or(text);
         let (pattern, folds) = pattern.strip_prefix('*').map_or((pattern, folds), |pattern| (pattern, true));
-        let regex = if folds { build_regex(&[pattern]) } else { build_regex(&[&format!("(?-i){pattern}")]) };
+        let regex = if folds { Regex::new(pattern) } else { Regex::of_case(pattern) };
         Ok(Self { text: text.to_owned(), regex: regex? })
     }
 }
@@ -116,9 +115,8 @@ impl Replacement {
                 found.then(|| [dot, self.to.fill(values).as_slice()].concat())
             }
             Pattern::Regex(matcher) => {
-                let mut captures = matcher.regex.create_captures();
-                matcher.regex.captures(value, &mut captures);
-                captures.is_match().then(|| self.to.fill(&Captured { values, captures: &captures, value }))
+                let captures = matcher.regex.captures(value)?;
+                Some(self.to.fill(&Captured { values, captures: &captures, value }))
             }
         }
     }

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use http::header::{self, HeaderMap, HeaderName};
-use regex_automata::meta::Regex;
 
 use super::headers::joined;
-use super::rewrite::build_regex;
+use super::regex::Regex;
 
 /// Who serves a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +54,12 @@ pub struct Pattern {
 impl Pattern {
     /// Errors say what the regex uses that is unknown.
     pub fn new(text: &str) -> Result<Self, String> {
-        Ok(Self { text: text.to_owned(), regex: build_regex(&[&format!("(?-i){text}")])? })
+        Ok(Self { text: text.to_owned(), regex: Regex::of_case(text)? })
+    }
+
+    /// The same with the regex at hand.
+    pub fn with(text: &str, regex: Regex) -> Self {
+        Self { text: text.to_owned(), regex }
     }
 
     pub fn text(&self) -> &str {

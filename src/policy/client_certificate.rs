@@ -8,10 +8,8 @@ pub mod verify;
 
 use std::sync::Arc;
 
-use regex_automata::meta::Regex;
-
 use self::verify::{Authorities, Failure};
-use super::rewrite::build_regex;
+use super::regex::Regex;
 
 /// `auth-tls-verify-client`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,7 +44,7 @@ impl SubjectPattern {
     /// Errors say what the regex uses that is unknown.
     pub fn parse(text: &str) -> Result<Self, String> {
         // nginx's `!~` heeds the case.
-        Ok(Self { text: text.to_owned(), regex: build_regex(&[&format!("(?-i){text}")])? })
+        Ok(Self { text: text.to_owned(), regex: Regex::of_case(text)? })
     }
 
     pub fn text(&self) -> &str {

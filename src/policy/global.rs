@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
-use regex_automata::meta::Regex;
 
 use super::access::Blocks;
 use super::access_log::LogFormat;
@@ -14,7 +13,7 @@ use super::forwarded::TrustPolicy;
 use super::head::HeadLimits;
 use super::header_text::GlobalHeaders;
 use super::logs::{ErrorLogLevel, LogTarget};
-use super::rewrite::build_regex;
+use super::regex::Regex;
 use super::server_tls::TlsPolicy;
 use super::stream::StreamPolicy;
 
@@ -92,7 +91,7 @@ impl UrlPattern {
     pub fn parse(text: &str) -> Result<Self, String> {
         let Some(pattern) = text.strip_prefix('~') else { return Ok(Self::Exact(text.to_owned())) };
         let (pattern, folds) = pattern.strip_prefix('*').map_or((pattern, false), |p| (p, true));
-        let regex = if folds { build_regex(&[pattern]) } else { build_regex(&[&format!("(?-i){pattern}")]) };
+        let regex = if folds { Regex::new(pattern) } else { Regex::of_case(pattern) };
         Ok(Self::Regex { text: text.to_owned(), regex: regex? })
     }
 

@@ -28,6 +28,7 @@ pub mod logs;
 pub mod mirror;
 pub mod question;
 pub mod redirect;
+pub mod regex;
 pub mod response_rate;
 pub mod retry;
 pub mod rewrite;

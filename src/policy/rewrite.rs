@@ -1,85 +1,12 @@
 //! `rewrite-target`: the request's new URI, or a redirect (contract §5).
 
-use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 
-use regex_automata::MatchKind;
-use regex_automata::meta::Regex;
 use regex_automata::util::captures::Captures;
-use regex_automata::util::syntax;
 
+use super::regex::Regex;
 use super::template::{Part, Template, Values};
 use crate::base::path::{escape_argument, escape_path, escape_unsafe};
-
-/// The largest compiled form of several patterns together, in bytes.
-const REGEX_SIZE_LIMIT: usize = 1 << 20;
-/// The share of one of them: a bound on what one Ingress path can cost, of which an Ingress may have thousands. It is
-/// enough for about a thousand repetitions of a class of characters.
-const PATTERN_SIZE_LIMIT: usize = 128 << 10;
-
-/// Builds a pattern as nginx's case-insensitive PCRE would read it, but in linear time: no look-around, no back-references.
-pub fn build_regex(patterns: &[&str]) -> Result<Regex, String> {
-    build(patterns, MatchKind::LeftmostFirst)
-}
-
-/// The same, for asking which of several patterns match anywhere, instead of which matches first.
-pub fn build_overlapping(patterns: &[&str]) -> Result<Regex, String> {
-    build(patterns, MatchKind::All)
-}
-
-fn build(patterns: &[&str], kind: MatchKind) -> Result<Regex, String> {
-    let patterns: Vec<Cow<'_, str>> = patterns.iter().map(|pattern| escape_braces(pattern)).collect();
-    let limit = patterns.len().saturating_mul(PATTERN_SIZE_LIMIT).min(REGEX_SIZE_LIMIT);
-    let config = Regex::config().nfa_size_limit(Some(limit)).utf8_empty(false).match_kind(kind);
-    Regex::builder()
-        .configure(config)
-        .syntax(syntax::Config::new().case_insensitive(true).unicode(false).utf8(false))
-        .build_many(&patterns)
-        .map_err(|e| match e.syntax_error() {
-            Some(syntax) => {
-                syntax.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
-            }
-            None => e.to_string(),
-        })
-}
-
-/// A brace that begins no count is a plain character in PCRE and an error in regex-syntax: `/{id}` is a common path.
-pub fn escape_braces(pattern: &str) -> Cow<'_, str> {
-    if !pattern.contains('{') {
-        return Cow::Borrowed(pattern);
-    }
-    let mut out = String::with_capacity(pattern.len() + 2);
-    let mut rest = pattern.chars();
-    let mut in_class = false;
-    while let Some(c) = rest.next() {
-        match c {
-            // `\p{L}` and `\x{41}` have braces of their own.
-            '\\' => {
-                out.push(c);
-                let escaped = rest.next();
-                out.extend(escaped);
-                if matches!(escaped, Some('p' | 'P' | 'x')) && rest.as_str().starts_with('{') {
-                    out.extend(rest.next());
-                }
-                continue;
-            }
-            '[' => in_class = true,
-            ']' => in_class = false,
-            '{' if !in_class && !begins_count(rest.as_str()) => out.push('\\'),
-            _ => {}
-        }
-        out.push(c);
-    }
-    Cow::Owned(out)
-}
-
-/// Whether what follows a brace makes it a count: `2}`, `2,}` or `2,3}`.
-fn begins_count(rest: &str) -> bool {
-    let Some((count, _)) = rest.split_once('}') else { return false };
-    let (least, most) = count.split_once(',').unwrap_or((count, ""));
-    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    !least.is_empty() && digits(least) && digits(most)
-}
 
 /// Substitutes the whole path by a target. The pattern is searched anywhere in the path (§5.1).
 #[derive(Clone, Debug)]
@@ -137,18 +64,23 @@ impl Groups<'_> {
 impl Rewrite {
     /// `pattern` is the Ingress path, `target` the annotation. Errors say what the pattern or target uses that is unknown.
     pub fn new(pattern: &str, target: &str) -> Result<Self, String> {
-        let regex = build_regex(&[pattern])?;
+        Self::with(Regex::new(pattern)?, pattern, target)
+    }
+
+    /// The same with the regex of the pattern at hand.
+    pub fn with(regex: Regex, pattern: &str, target: &str) -> Result<Self, String> {
         let redirect = ["http://", "https://", "$scheme"].iter().any(|start| target.starts_with(start));
         let (path, arguments) = match target.split_once('?') {
             Some((path, arguments)) => (path, Some(arguments)),
             None => (target, None),
         };
+        let template = |text| Template::parse_with(text, |name| regex.group_of(name));
         Ok(Self {
-            regex,
             redirect,
-            path: Template::parse(path)?,
+            path: template(path)?,
             drop_arguments: arguments.is_some_and(|a| a.is_empty()),
-            arguments: arguments.filter(|a| !a.is_empty()).map(Template::parse).transpose()?,
+            arguments: arguments.filter(|a| !a.is_empty()).map(template).transpose()?,
+            regex,
             pattern: pattern.to_owned(),
             target: target.to_owned(),
         })
@@ -160,12 +92,12 @@ impl Rewrite {
 
     /// Applies the rewrite to a normalised path and the raw query; `values` has the variables of the target.
     pub fn apply<'p>(&self, path: &'p [u8], query: Option<&str>, values: &impl Values) -> (Rewritten, Groups<'p>) {
-        let mut captures = self.regex.create_captures();
-        self.regex.captures(path, &mut captures);
-        if !captures.is_match() {
-            return (Rewritten::Unchanged, Groups { path, captures: None });
+        let captures = self.regex.captures(path);
+        let matched = captures.is_some();
+        let groups = Groups { path, captures };
+        if !matched {
+            return (Rewritten::Unchanged, groups);
         }
-        let groups = Groups { path, captures: Some(captures) };
         let mut out = String::with_capacity(path.len() + self.target.len());
         fill(&self.path, (&groups, values), escape_path, self.redirect, &mut out);
         let mut joint = '?';
@@ -240,30 +172,12 @@ mod tests {
             ("/a/(.*)", "/$host/$1", "/a/z", None, uri("/a%20%3F%25b/z")),
             ("/a/(.*)", "/x?h=$host&p=$1", "/a/z", None, uri("/x?h=a%20?%b&p=z")),
             ("/a/(.*)", "$scheme://$host/$1", "/a/z", Some("q"), there("http://a%20?%b/z?q")),
+            ("/(?<app>[a-z]+)/(?P<id>[0-9]+)", "/$id/${app}x/$host", "/shop/7", None, uri("/7/shopx/a%20%3F%25b")),
             ("/nope", "/b", "/a", None, Rewritten::Unchanged),
         ];
         for (pattern, target, path, query, expected) in rows {
             let rewrite = Rewrite::new(pattern, target).unwrap();
             assert_eq!(rewrite.apply(path.as_bytes(), query, &Known).0, expected, "{pattern} {target} {path}");
-        }
-    }
-
-    #[test]
-    fn braces_are_plain_unless_they_count() {
-        let rows = [
-            ("/{id}/x", "/{id}/x", true),
-            ("/{id}/x", "/7/x", false),
-            ("^/a{2}$", "/aa", true),
-            ("^/a{2,}$", "/aaa", true),
-            ("^/a{1,2}$", "/aaa", false),
-            ("^/a{,2}$", "/a{,2}", true),
-            ("^/[{}]$", "/{", true),
-            (r"^/\{a\}$", "/{a}", true),
-            (r"^/\x{41}$", "/a", true),
-            ("^/{$", "/{", true),
-        ];
-        for (pattern, path, expected) in rows {
-            assert_eq!(build_regex(&[pattern]).unwrap().is_match(path), expected, "{pattern} {path}");
         }
     }
 

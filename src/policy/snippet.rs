@@ -8,14 +8,12 @@ mod text;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use regex_automata::meta::Regex;
-
 pub use access::{Access, LimitExcept, Net, Rule};
 pub use run::{Flow, Returned, run};
 pub use text::{Env, Place, State, Text};
 
 use super::edits::Edits;
-use super::rewrite::build_regex;
+use super::regex::Regex;
 
 /// An expression of `if`, `rewrite` or `location`; it takes linear time.
 #[derive(Clone, Debug)]
@@ -28,8 +26,8 @@ pub struct Pattern {
 impl Pattern {
     /// Errors say what the expression uses that is unknown.
     pub fn new(text: &str, folds: bool) -> Result<Self, String> {
-        let regex = if folds { build_regex(&[text])? } else { build_regex(&[&format!("(?-i){text}")])? };
-        if regex.group_info().pattern_names(regex_automata::PatternID::ZERO).flatten().next().is_some() {
+        let regex = if folds { Regex::new(text)? } else { Regex::of_case(text)? };
+        if regex.has_names() {
             return Err("groups with names are not in this version".to_owned());
         }
         Ok(Self { text: text.into(), folds, regex })
@@ -41,14 +39,11 @@ impl Pattern {
 
     /// The groups of the first match, the whole of it first.
     pub fn groups(&self, text: &[u8]) -> Option<Vec<Vec<u8>>> {
-        let mut captures = self.regex.create_captures();
-        self.regex.captures(text, &mut captures);
-        captures.is_match().then(|| {
-            let group = |span: Option<regex_automata::Span>| {
-                span.and_then(|span| text.get(span.range())).unwrap_or_default().to_vec()
-            };
-            captures.iter().map(group).collect()
-        })
+        let captures = self.regex.captures(text)?;
+        let group = |span: Option<regex_automata::Span>| {
+            span.and_then(|span| text.get(span.range())).unwrap_or_default().to_vec()
+        };
+        Some(captures.iter().map(group).collect())
     }
 }
 

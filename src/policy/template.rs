@@ -36,21 +36,26 @@ impl Template {
 
     /// The same for a text that is filled in once these variables have their values.
     pub fn parse_for(text: &str, when: Since) -> Result<Self, String> {
-        Self::read(text, when, Err)
+        Self::read(text, |name| part(name, when).map(Some))
+    }
+
+    /// The same for a text in which the groups of a regex have names, too, besides variables.
+    pub fn parse_with(text: &str, group_of: impl Fn(&str) -> Option<usize>) -> Result<Self, String> {
+        Self::read(text, |name| match group_of(name) {
+            Some(group) => Ok(Some(Part::Capture(group))),
+            None => part(name, Since::Request).map(Some),
+        })
     }
 
     /// The same with nothing in place of variables that [`Template::parse`] refuses, and what is wrong with them.
     pub fn parse_leniently(text: &str) -> (Self, Vec<String>) {
         let mut problems = Vec::new();
-        let note = |problem| {
-            problems.push(problem);
-            Ok(())
-        };
-        let template = Self::read(text, Since::Request, note).unwrap_or_default();
+        let known = |name: &str| Ok(part(name, Since::Request).map_err(|problem| problems.push(problem)).ok());
+        let template = Self::read(text, known).unwrap_or_default();
         (template, problems)
     }
 
-    fn read(text: &str, when: Since, mut refused: impl FnMut(String) -> Result<(), String>) -> Result<Self, String> {
+    fn read(text: &str, mut resolve: impl FnMut(&str) -> Result<Option<Part>, String>) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some(at) = rest.find('$') {
@@ -60,10 +65,7 @@ impl Template {
             let (name, tail) = take_name(after);
             match name {
                 "" => push_literal(&mut parts, "$"),
-                name => match part(name, when) {
-                    Ok(part) => parts.push(part),
-                    Err(problem) => refused(problem)?,
-                },
+                name => parts.extend(resolve(name)?),
             }
             rest = tail;
         }

@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use regex_automata::meta::Regex;
-
 use super::Index;
 use crate::base::hostname::split_wildcard_label;
+use crate::policy::regex::Regex;
 
 type Map = HashMap<Box<str>, Index, foldhash::fast::RandomState>;
 
@@ -146,7 +145,7 @@ mod tests {
         hosts.add_rule("*.a.test", 3);
         hosts.add_alias("alias.other", 4);
         hosts.add_alias("*.wide.test", 5);
-        hosts.add_alias_regex(crate::policy::rewrite::build_regex(&["^r[0-9]+\\.re$"]).unwrap(), 6);
+        hosts.add_alias_regex(Regex::new("^r[0-9]+\\.re$").unwrap(), 6);
         hosts.add_rule("a.test", 9);
         hosts.add_alias(".with.test", 7);
         hosts.add_alias(".a.test", 10);

@@ -4,13 +4,11 @@
 //! A radix tree (matchit) was measured first: prefixes end at slashes here, so a look-up needs one probe for each
 //! depth that a rule of the host has, against a few scattered nodes for each step down a tree.
 
-use std::collections::HashMap;
-
-use regex_automata::meta::Regex;
-use regex_automata::{Input, PatternSet};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::Index;
-use crate::policy::rewrite::{build_overlapping, build_regex, escape_braces};
+use crate::policy::regex::RegexSet;
 
 /// What a path leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,77 +199,30 @@ impl LiteralPaths {
 /// The regex paths of one host in the order in which they are tried (contract §4.3).
 #[derive(Debug)]
 pub struct RegexPaths {
-    patterns: Patterns,
+    patterns: Arc<RegexSet>,
     routes: Vec<Index>,
 }
 
-#[derive(Debug)]
-enum Patterns {
-    /// All in one automaton. `anchored`: every pattern can only match at the start, so that the automaton's own
-    /// leftmost-first order is the order of the list.
-    Together { regex: Regex, anchored: bool },
-    /// Together they would be too large.
-    Apart(Vec<Regex>),
-}
-
 impl RegexPaths {
-    /// Compiles patterns in order. A pattern that cannot be compiled is returned with its reason and left out.
-    pub fn build(paths: &[(String, Index)]) -> (PathTable, Vec<(String, String)>) {
-        let mut texts: Vec<(String, Index)> = paths.iter().map(|(path, index)| (format!("^{path}"), *index)).collect();
-        let mut refused = Vec::new();
-        // What is accepted together is accepted alone: patterns are built one by one only to find those at fault.
-        let patterns = match together(&texts) {
-            Some(patterns) => patterns,
-            None => {
-                let mut singles = Vec::new();
-                let mut good = Vec::new();
-                for ((path, _), text) in paths.iter().zip(texts) {
-                    match build_regex(&[&text.0]) {
-                        Ok(regex) => {
-                            singles.push(regex);
-                            good.push(text);
-                        }
-                        Err(reason) => refused.push((path.clone(), reason)),
-                    }
-                }
-                texts = good;
-                together(&texts).unwrap_or(Patterns::Apart(singles))
-            }
-        };
-        let listing = texts.iter().map(|(text, index)| (format!("~ {text}").into(), *index)).collect();
-        let routes = texts.into_iter().map(|(_, index)| index).collect();
+    /// The pattern of a path.
+    pub fn pattern(path: &str) -> String {
+        format!("^{path}")
+    }
+
+    /// `patterns` are those of the paths, in order. Those it refuses are left out.
+    pub fn build(paths: &[(String, Index)], patterns: Arc<RegexSet>) -> PathTable {
+        let refused: HashSet<usize> = patterns.refused().iter().map(|(position, _)| *position).collect();
+        let listed = paths.iter().enumerate().filter(|(position, _)| !refused.contains(position));
+        let listing = listed.map(|(_, (path, index))| (format!("~ {}", Self::pattern(path)).into(), *index)).collect();
+        let routes = paths.iter().map(|(_, index)| *index).collect();
         let regex = Some(Box::new(RegexPaths { patterns, routes }));
-        let table = PathTable { regex, listing, ..PathTable::default() };
-        (table, refused)
+        PathTable { regex, listing, ..PathTable::default() }
     }
 
     fn find(&self, path: &[u8]) -> Found {
-        let first = match &self.patterns {
-            Patterns::Together { regex, anchored: true } => regex.find(path).map(|m| m.pattern().as_usize()),
-            Patterns::Together { regex, anchored: false } => {
-                let mut set = PatternSet::new(regex.pattern_len());
-                regex.which_overlapping_matches(&Input::new(path), &mut set);
-                set.iter().next().map(|pattern| pattern.as_usize())
-            }
-            Patterns::Apart(list) => list.iter().position(|regex| regex.is_match(path)),
-        };
-        first.and_then(|i| self.routes.get(i)).map_or(Found::Nothing, |&index| Found::Route(index))
+        let route = self.patterns.find(path).and_then(|position| self.routes.get(position));
+        route.map_or(Found::Nothing, |&index| Found::Route(index))
     }
-}
-
-/// All patterns in one automaton, or `None` when one cannot be compiled or all together are too large.
-fn together(texts: &[(String, Index)]) -> Option<Patterns> {
-    let all: Vec<&str> = texts.iter().map(|(text, _)| text.as_str()).collect();
-    let anchored = all.iter().all(|p| is_anchored(p));
-    let built = if anchored { build_regex(&all) } else { build_overlapping(&all) };
-    built.ok().map(|regex| Patterns::Together { regex, anchored })
-}
-
-/// Whether a pattern can only match at the start: an alternative such as `^/one|/two` matches anywhere (as in nginx).
-fn is_anchored(pattern: &str) -> bool {
-    use regex_syntax::hir::Look;
-    let parsed = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(&escape_braces(pattern));
-    parsed.is_ok_and(|hir| hir.properties().look_set_prefix().contains(Look::Start))
 }
 
 #[cfg(test)]
@@ -376,20 +327,17 @@ mod tests {
 
     #[test]
     fn regex_paths() {
-        let paths: Vec<(String, Index)> = ["/abc/def", "/a.{1,5}z?", "/one|/two", "/abc", "/"]
+        let paths: Vec<(String, Index)> = ["/abc/def", "/a.{1,5}z?", "/x(?=b)", "/one|/two", "/abc", "/"]
             .iter()
             .enumerate()
             .map(|(i, p)| ((*p).to_owned(), i as Index))
             .collect();
-        let (table, refused) = RegexPaths::build(&paths);
-        assert!(refused.is_empty());
-        let rows = [("/abc/defg", 0), ("/ABC", 1), ("/x/two", 2), ("/one", 2), ("/b", 4), ("/abc/two", 1)];
+        let patterns: Vec<String> = paths.iter().map(|(path, _)| RegexPaths::pattern(path)).collect();
+        let table = RegexPaths::build(&paths, Arc::new(RegexSet::new(&patterns)));
+        assert_eq!(table.routes().map(|(_, index)| index).collect::<Vec<_>>(), [0, 1, 3, 4, 5]);
+        let rows = [("/abc/defg", 0), ("/ABC", 1), ("/x/two", 3), ("/one", 3), ("/b", 5), ("/abc/two", 1)];
         for (path, expected) in rows {
             assert_eq!(table.find(path.as_bytes()), Found::Route(expected), "{path}");
         }
-        let (_, refused) = RegexPaths::build(&[("/a(?=b)".to_owned(), 0), ("/b".to_owned(), 1)]);
-        assert_eq!(refused.len(), 1);
-        let (table, refused) = RegexPaths::build(&[("/a".to_owned(), 0), ("/a/b".to_owned(), 1)]);
-        assert_eq!((table.find(b"/a/b"), refused.len()), (Found::Route(0), 0));
     }
 }

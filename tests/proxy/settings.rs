@@ -131,6 +131,12 @@ const ROWS: &[Row] = &[
         let long = format!("x-test-header: X-Long: {}", "x".repeat(2000));
         assert_eq!(site.proxy.get_with("a.test", "/", &[&long]).status, 502);
     }),
+    row(&[("grpc-buffer-size-kb", "16")], &[("backend-protocol", "GRPC")], |site| {
+        assert_eq!(grpc_with_a_long_head(site), 200);
+    }),
+    row(&[("grpc-buffer-size-kb", "2")], &[("backend-protocol", "GRPC")], |site| {
+        assert_eq!(grpc_with_a_long_head(site), 502);
+    }),
     row(&[("proxy-body-size", "3")], &[], |site| {
         assert_eq!(post(site).status, 413);
     }),
@@ -194,6 +200,13 @@ fn no_line(site: &Site, host: &str) {
         assert_eq!(lines(), "", "then there is no log at all");
     }
     assert!(!lines().contains("/silent"), "{}", lines());
+}
+
+/// The status of a gRPC answer with a head of some 6 KB.
+fn grpc_with_a_long_head(site: &Site) -> u16 {
+    let long = format!("X-Long: {}", "x".repeat(6000));
+    let client = H2::connect_tls(site.proxy.https(), "a.test");
+    client.grpc("a.test", "/pkg.Service/Method", &[("x-test-header", &long)], b"ping").status
 }
 
 /// An upstream that does not read: the buffers between fill up, then nothing moves.

@@ -131,8 +131,8 @@ settings! {
         "upstream-hash-by-subset" { upstream_hash_by_subset: bool } = "false" Full;
         /// Default of upstream-hash-by-subset-size.
         "upstream-hash-by-subset-size" { upstream_hash_by_subset_size: u32 } = "0" Full;
-        /// Buffer of a gRPC response, in KB.
-        "grpc-buffer-size-kb" { "a whole number" } = "0" Ignored("there are no such buffers here");
+        /// Largest head of a gRPC response, in KB, where it is larger than proxy-buffer-size.
+        "grpc-buffer-size-kb" { grpc_buffer_size_kb: u32 } = "0" Full;
     }
     "Bodies and buffers" {
         /// Largest request body; 0 is no limit.

@@ -12,6 +12,7 @@ use super::servers::{DEFAULT_SERVER, Server, Servers, is_exact, path_text, rule_
 use super::upstreams::Upstreams;
 use super::{Input, Owned};
 use crate::base::diagnostic::{Reason, Severity};
+use crate::compile::regexes::Regexes;
 use crate::compile::report::Report;
 use crate::policy::canary::{Canary, HeaderRule, Pattern, Wanted, Weight};
 use crate::policy::global::GlobalPolicy;
@@ -24,7 +25,7 @@ pub fn merge(
     owned: &[Owned],
     servers: &mut Servers<'_>,
     upstreams: &mut Upstreams<'_>,
-    report: &mut Report,
+    (regexes, report): (&mut Regexes, &mut Report),
 ) {
     let mut merge = Merge { owned, upstreams, report, decided: HashMap::new() };
     for (index, item) in owned.iter().enumerate() {
@@ -32,7 +33,11 @@ pub fn merge(
             tell_switched_off(item, merge.report);
             continue;
         }
-        let one = One { index, item, canary: Arc::new(resolve(item, &input.settings.main.global, merge.report)) };
+        let one = One {
+            index,
+            item,
+            canary: Arc::new(resolve(item, &input.settings.main.global, (&mut *regexes, &mut *merge.report))),
+        };
         merge.default_backend(&one, servers);
         merge.rules(&one, servers);
     }
@@ -154,9 +159,9 @@ impl Merge<'_, '_> {
 }
 
 /// The rules of choice of one canary Ingress.
-fn resolve(item: &Owned, global: &GlobalPolicy, report: &mut Report) -> Canary {
+fn resolve(item: &Owned, global: &GlobalPolicy, (regexes, report): (&mut Regexes, &mut Report)) -> Canary {
     let a = item.annotations();
-    let header = header(item, global, report);
+    let header = header(item, global, (regexes, report));
     let of_header = a.canary_by_header_value.is_some() || a.canary_by_header_pattern.is_some();
     if header.is_none() && of_header {
         let message = "has no effect without canary-by-header".to_owned();
@@ -178,12 +183,17 @@ fn resolve(item: &Owned, global: &GlobalPolicy, report: &mut Report) -> Canary {
     }
 }
 
-fn header(item: &Owned, global: &GlobalPolicy, report: &mut Report) -> Option<HeaderRule> {
+/// Errors say what the regex uses that is unknown.
+fn regex(text: &str, regexes: &mut Regexes) -> Result<Pattern, String> {
+    regexes.pattern(&format!("(?-i){text}")).map(|regex| Pattern::with(text, regex))
+}
+
+fn header(item: &Owned, global: &GlobalPolicy, (regexes, report): (&mut Regexes, &mut Report)) -> Option<HeaderRule> {
     let a = item.annotations();
     let names = spellings(a.canary_by_header.as_ref()?.as_str(), global);
     let wanted = match (&a.canary_by_header_value, &a.canary_by_header_pattern) {
         (Some(value), _) => Wanted::Value(value.as_str().into()),
-        (None, Some(pattern)) => Pattern::new(pattern.as_str()).map(Wanted::Pattern).unwrap_or_else(|reason| {
+        (None, Some(pattern)) => regex(pattern.as_str(), regexes).map(Wanted::Pattern).unwrap_or_else(|reason| {
             let message = format!(
                 "{:?} is no regex that can be used: {reason}; requests with the header go to main",
                 pattern.as_str()

@@ -13,7 +13,6 @@ use super::{Input, Owned, snippets};
 use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::settings::tls;
 use crate::policy::redirect::{Redirect, counterpart};
-use crate::policy::rewrite::build_regex;
 use crate::policy::server_tls::ServerTls;
 use crate::table::path::LiteralPaths;
 use crate::table::{Aliases, HostTable, Index, VirtualHost};
@@ -36,6 +35,7 @@ pub fn build(
         let auth = client_certificates.of_host(server, routes.report()).auth;
         server.has_error_page = auth.is_some_and(|auth| auth.error_page.is_some());
     }
+    routes.admit(&servers);
     let position = |host: &str| servers.keys().position(|h| h == host);
     let default = position(DEFAULT_SERVER).and_then(|i| Index::try_from(i).ok()).unwrap_or(0);
     let mut table = HostTable::new(default);
@@ -186,6 +186,11 @@ fn is_server_name(alias: &str) -> bool {
     !name.is_empty() && !name.contains('*') && !name.starts_with('.') && !name.ends_with('.') && !name.contains("..")
 }
 
+/// The regex of an alias that is one.
+pub fn alias_pattern(alias: &str) -> Option<&str> {
+    alias.strip_prefix('~').map(|pattern| pattern.trim_start_matches('*'))
+}
+
 /// `server-alias` of the first Ingress of the host that sets one; a name that is a host, or taken, is dropped (§3.6).
 fn add_aliases(
     table: &mut HostTable,
@@ -195,8 +200,7 @@ fn add_aliases(
     servers: &Servers<'_>,
     routes: &mut Routes<'_>,
 ) -> Vec<String> {
-    let owners = server.owners.iter().filter_map(|i| routes.owned(*i));
-    let Some(owner) = owners.into_iter().find(|o| o.annotations().server_alias.is_some()) else { return Vec::new() };
+    let Some((position, owner)) = routes.aliasing(server) else { return Vec::new() };
     let mut taken = Vec::new();
     let aliases = owner.annotations().server_alias.clone().map(|a| a.0).unwrap_or_default();
     for alias in aliases {
@@ -205,8 +209,8 @@ fn add_aliases(
             continue;
         }
         let alias = if alias.starts_with('~') { alias } else { alias.to_ascii_lowercase() };
-        let refused = if let Some(pattern) = alias.strip_prefix('~') {
-            match build_regex(&[pattern.trim_start_matches('*')]) {
+        let refused = if let Some(pattern) = alias_pattern(&alias) {
+            match routes.admitted(position, host, &alias).and_then(|()| routes.regexes().pattern(pattern)) {
                 Ok(regex) => {
                     table.add_alias_regex(regex, index);
                     None

@@ -4,11 +4,14 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use super::budget::{self, Refused, Wanted};
+use super::hosts::alias_pattern;
 use super::questions::Questions;
-use super::servers::{Location, Server};
+use super::servers::{Location, Server, Servers};
 use super::{Input, Owned, policy, snippets};
 use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::intern::Interner;
+use crate::compile::regexes::Regexes;
 use crate::compile::report::Report;
 use crate::compile::snippet::Level;
 use crate::policy::RoutePolicy;
@@ -29,6 +32,9 @@ pub struct Routes<'a> {
     owned: &'a [Owned],
     questions: Questions<'a>,
     texts: &'a mut Interner<str>,
+    regexes: &'a mut Regexes,
+    /// What [`Routes::admit`] found to be too much.
+    too_much: Refused,
     report: &'a mut Report,
     policies: Interner<RoutePolicy>,
     list: Vec<Route>,
@@ -52,10 +58,21 @@ impl<'a> Routes<'a> {
         input: Input<'a>,
         owned: &'a [Owned],
         questions: Questions<'a>,
-        texts: &'a mut Interner<str>,
+        (texts, regexes): (&'a mut Interner<str>, &'a mut Regexes),
         report: &'a mut Report,
     ) -> Self {
-        Self { input, owned, questions, texts, report, policies: Interner::default(), list: Vec::new() }
+        let too_much = Refused::default();
+        Self {
+            input,
+            owned,
+            questions,
+            texts,
+            regexes,
+            too_much,
+            report,
+            policies: Interner::default(),
+            list: Vec::new(),
+        }
     }
 
     /// The server level of a host's snippets.
@@ -79,6 +96,50 @@ impl<'a> Routes<'a> {
         self.report
     }
 
+    pub fn regexes(&mut self) -> &mut Regexes {
+        self.regexes
+    }
+
+    /// The first Ingress of a host with aliases, and its position.
+    pub fn aliasing(&self, server: &Server<'_>) -> Option<(usize, &'a Owned)> {
+        let mut owners = server.owners.iter().filter_map(|position| Some((*position, self.owned(*position)?)));
+        owners.find(|(_, owner)| owner.annotations().server_alias.is_some())
+    }
+
+    /// Finds the regexes that are too much, before any is built.
+    pub fn admit(&mut self, servers: &Servers<'_>) {
+        let mut wanted = Vec::new();
+        for (host, server) in servers {
+            let mut want = |owner, text: &str, bytes| {
+                wanted.push((Wanted { owner, host: host.clone(), text: text.to_owned() }, bytes));
+            };
+            for entry in self.regex_entries(server).iter().flatten() {
+                let Some(owner) = entry.location.owner else { continue };
+                let Ok(bytes) = self.regexes.size(&RegexPaths::pattern(&entry.path)) else { continue };
+                // A rewrite has its own automata, one forwards and one backwards.
+                let times = if self.rewrites(entry.location, &entry.path) { 3 } else { 1 };
+                want(owner, &entry.path, bytes.saturating_mul(times));
+            }
+            let Some((owner, item)) = self.aliasing(server) else { continue };
+            for alias in item.annotations().server_alias.iter().flat_map(|aliases| &aliases.0) {
+                let bytes = alias_pattern(alias).and_then(|pattern| self.regexes.size(pattern).ok());
+                if let Some(bytes) = bytes {
+                    want(owner, alias, bytes.saturating_mul(2));
+                }
+            }
+        }
+        self.too_much = budget::refused(wanted);
+    }
+
+    /// Whether [`Routes::admit`] let a regex pass, or why not.
+    pub fn admitted(&self, owner: usize, host: &str, text: &str) -> Result<(), String> {
+        if self.too_much.is_empty() {
+            return Ok(());
+        }
+        let wanted = Wanted { owner, host: host.to_owned(), text: text.to_owned() };
+        self.too_much.get(&wanted).map_or(Ok(()), |reason| Err(reason.clone()))
+    }
+
     pub fn tell(&mut self, item: &Owned, severity: Severity, reason: Reason, key: Option<String>, message: String) {
         self.report.ingress(severity, reason, &item.ingress, key, message);
     }
@@ -90,23 +151,10 @@ impl<'a> Routes<'a> {
     /// The path table of a host.
     pub fn paths(&mut self, name: &str, server: &Server<'_>) -> PathTable {
         let host = Host { name, server };
-        let (table, refused) = match self.regex_entries(server) {
-            Some(entries) => self.regex(host, &entries),
-            None => return self.literal(host),
-        };
-        if refused.is_empty() {
-            return table;
+        match self.regex_entries(server) {
+            Some(entries) => self.regex(host, entries),
+            None => self.literal(host),
         }
-        let mut locations: Vec<&Location<'_>> = server.locations.iter().collect();
-        locations.sort_by(|a, b| nginx_order(a, b));
-        for (path, reason) in refused {
-            let location = locations.iter().find(|l| l.path == path || path.strip_suffix('/') == Some(l.path));
-            if let Some(item) = location.and_then(|l| self.owner(l)) {
-                let message = format!("the path {path:?} of host {name} cannot be served: {reason}");
-                self.tell(item, Severity::Error, Reason::InvalidRule, Some("spec.rules".to_owned()), message);
-            }
-        }
-        table
     }
 
     /// The locations of a host in the order in which its regexes are tried, or `None` when its paths are literal.
@@ -165,18 +213,36 @@ impl<'a> Routes<'a> {
         paths.build()
     }
 
-    fn regex(&mut self, host: Host<'_>, entries: &[Entry<'_>]) -> (PathTable, Vec<(String, String)>) {
+    fn regex(&mut self, host: Host<'_>, mut entries: Vec<Entry<'_>>) -> PathTable {
+        entries.retain(|entry| {
+            let admitted = entry.location.owner.map_or(Ok(()), |owner| self.admitted(owner, host.name, &entry.path));
+            admitted.map_err(|reason| self.tell_refused(host, entry, &reason)).is_ok()
+        });
         let mut list = Vec::with_capacity(entries.len());
-        for entry in entries {
+        for entry in &entries {
             let index = self.add(host, entry.location, &entry.path);
             list.push((entry.path.to_string(), index));
         }
-        RegexPaths::build(&list)
+        let patterns: Vec<String> = entries.iter().map(|entry| RegexPaths::pattern(&entry.path)).collect();
+        let patterns = self.regexes.set(&patterns);
+        for (position, reason) in patterns.refused() {
+            if let Some(entry) = entries.get(*position) {
+                self.tell_refused(host, entry, reason);
+            }
+        }
+        RegexPaths::build(&list, patterns)
+    }
+
+    fn tell_refused(&mut self, host: Host<'_>, entry: &Entry<'_>, reason: &str) {
+        if let Some(item) = self.owner(entry.location) {
+            let message = format!("the path {:?} of host {} cannot be served: {reason}", entry.path, host.name);
+            self.tell(item, Severity::Error, Reason::InvalidRule, Some("spec.rules".to_owned()), message);
+        }
     }
 
     fn add(&mut self, host: Host<'_>, location: &Location<'_>, path: &str) -> Index {
         let owner = self.owner(location);
-        let mut resolved = policy::resolve(self.input, location, path, owner, self.report);
+        let mut resolved = policy::resolve(self.input, location, path, owner, (self.regexes, self.report));
         resolved.denied = resolved.denied.or_else(|| host.server.denied.clone());
         snippets::apply(&mut resolved, self.input, owner, host.server);
         policy::upstream_tls::inherit(self.input, self.owned, host.server, owner, &mut resolved);

@@ -4,6 +4,7 @@
 //! certificate, an alias, an upstream's settings.
 
 mod balance;
+mod budget;
 mod canary;
 mod class;
 mod client_certificates;
@@ -85,15 +86,17 @@ pub fn compile(input: Input<'_>, memo: &mut Memo, report: &mut Report) -> Output
     let mut upstreams = upstreams::Upstreams::new(input);
     let default_backend = upstreams.default_index();
     let mut servers = servers::collect(&owned, &mut upstreams, report);
-    canary::merge(input, &owned, &mut servers, &mut upstreams, report);
+    let mut regexes = std::mem::take(&mut memo.regexes);
+    canary::merge(input, &owned, &mut servers, &mut upstreams, (&mut regexes, report));
     let passthrough = passthrough::select(input, &owned, &mut servers, report);
     let questions = questions::collect(input, &owned, &mut upstreams, report);
     let mut certificates = tls::select(input, &owned, &servers, memo, report);
     let mut client_certificates = client_certificates::ClientCertificates::new(input, &owned, memo);
     let mut texts = Interner::default();
-    let mut routes = locations::Routes::new(input, &owned, questions, &mut texts, report);
+    let mut routes = locations::Routes::new(input, &owned, questions, (&mut texts, &mut regexes), report);
     let hosts = hosts::build(input, servers, &mut certificates, &mut client_certificates, &mut routes);
     let (routes, upstream_tls) = routes.finish();
+    memo.regexes = regexes;
     let (upstreams, sources, endpoints) = upstreams.finish();
     let table = RoutingTable {
         hosts: hosts.table,

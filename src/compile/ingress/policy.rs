@@ -13,6 +13,7 @@ use super::{Input, Owned};
 use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::annotations::Annotations;
 use crate::compile::annotations::value::{BackendProtocol, ConnectionHeader as RawConnection, HttpVersion};
+use crate::compile::regexes::Regexes;
 use crate::compile::report::Report;
 use crate::compile::settings::{Settings, conditions};
 use crate::policy::RoutePolicy;
@@ -28,9 +29,9 @@ pub fn resolve(
     location: &Location<'_>,
     path: &str,
     owner: Option<&Owned>,
-    report: &mut Report,
+    (regexes, report): (&mut Regexes, &mut Report),
 ) -> RoutePolicy {
-    let Some(owner) = owner else { return default_server(&input.settings.main) };
+    let Some(owner) = owner else { return default_server(&input.settings.main, regexes) };
     let settings = input.settings.of(&owner.ingress);
     let a = owner.annotations();
     let mut denied = settings.denied.clone().or_else(|| owner.denied.clone());
@@ -53,7 +54,7 @@ pub fn resolve(
     if let Some(Err(reason)) = &owner.login {
         deny(reason.to_string());
     }
-    let rewrite = rewrite(location, path, owner, report).unwrap_or_else(|reason| {
+    let rewrite = rewrite(location, path, owner, (regexes, report)).unwrap_or_else(|reason| {
         deny(reason);
         None
     });
@@ -76,7 +77,7 @@ pub fn resolve(
             timeouts: timeouts(a, settings),
             retry: if protocol.is_http2() { RetryPolicy::OF_GRPC } else { retry(a, settings) },
             request_buffering: a.proxy_request_buffering.map_or(settings.request_buffering, |b| b.is_on()),
-            response_head_limit: a.proxy_buffer_size.map_or(settings.response_head_limit, |size| size.clamped()),
+            response_head_limit: head_limit(protocol, a, settings),
             fastcgi,
             tls: tls.or_else(|| upstream_tls::plain(protocol)).map(Arc::new),
         },
@@ -88,12 +89,12 @@ pub fn resolve(
         denied,
         ..RoutePolicy::default()
     };
-    answers::resolve(input, location, owner, settings, &mut policy, report);
+    answers::resolve(input, location, owner, settings, &mut policy, (regexes, report));
     policy
 }
 
 /// The default server's own location: the ConfigMap's upstream settings and no redirects.
-fn default_server(settings: &Settings) -> RoutePolicy {
+fn default_server(settings: &Settings, regexes: &mut Regexes) -> RoutePolicy {
     let none = Annotations::default();
     let mut policy = RoutePolicy {
         body_limit: body_limit(&none, settings),
@@ -110,12 +111,17 @@ fn default_server(settings: &Settings) -> RoutePolicy {
         denied: settings.denied.clone(),
         ..RoutePolicy::default()
     };
-    answers::default_server(settings, &mut policy);
+    answers::default_server(settings, &mut policy, regexes);
     policy
 }
 
 fn body_limit(a: &Annotations, settings: &Settings) -> Option<u64> {
     a.proxy_body_size.map_or(settings.body_limit, |size| size.limit())
+}
+
+fn head_limit(protocol: Protocol, a: &Annotations, settings: &Settings) -> u32 {
+    let own = a.proxy_buffer_size.map_or(settings.response_head_limit, |size| size.clamped());
+    if protocol.is_http2() { own.max(settings.grpc_head_limit) } else { own }
 }
 
 fn https_redirect(location: &Location<'_>, a: &Annotations, settings: &Settings) -> HttpsRedirect {
@@ -143,11 +149,12 @@ fn rewrite(
     location: &Location<'_>,
     path: &str,
     owner: &Owned,
-    report: &mut Report,
+    (regexes, report): (&mut Regexes, &mut Report),
 ) -> Result<Option<Arc<Rewrite>>, String> {
     let target = owner.annotations().rewrite_target.as_ref().map(|t| t.as_str());
     let Some(target) = target.filter(|t| *t != path && !location.is_catch_all) else { return Ok(None) };
-    Rewrite::new(path, target).map(|r| Some(Arc::new(r))).map_err(|reason| {
+    let rewrite = regexes.pattern(path).and_then(|regex| Rewrite::with(regex, path, target));
+    rewrite.map(|r| Some(Arc::new(r))).map_err(|reason| {
         let message = format!("the rewrite of path {path:?} to {target:?} cannot be done: {reason}; it answers 503");
         let key = Some("rewrite-target".to_owned());
         report.ingress(Severity::Error, Reason::AnnotationParsingFailed, &owner.ingress, key, message.clone());

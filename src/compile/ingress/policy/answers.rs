@@ -9,6 +9,7 @@ use super::super::{Input, Owned};
 use crate::base::diagnostic::{Reason, Severity};
 use crate::compile::annotations::Annotations;
 use crate::compile::annotations::value::{BackendProtocol, FromAnnotation as _};
+use crate::compile::regexes::{Regexes, ReplacementResult};
 use crate::compile::report::Report;
 use crate::compile::settings::Settings;
 use crate::compile::settings::headers::{header_name, is_header_name};
@@ -32,7 +33,7 @@ pub fn resolve(
     owner: &Owned,
     settings: &Settings,
     policy: &mut RoutePolicy,
-    report: &mut Report,
+    (regexes, report): (&mut Regexes, &mut Report),
 ) {
     let a = owner.annotations();
     let mut tell = |severity, reason, key: &str, message: String| {
@@ -62,7 +63,7 @@ pub fn resolve(
             }
         }
     }
-    let (answer, problems) = rewrites(a, settings);
+    let (answer, problems) = rewrites(a, settings, regexes);
     for (key, message) in problems {
         tell(Severity::Warning, Reason::AnnotationParsingFailed, key, format!("{message}; it is left out"));
     }
@@ -71,8 +72,8 @@ pub fn resolve(
 }
 
 /// The same for the default server's own location, which has the ConfigMap's settings alone.
-pub fn default_server(settings: &Settings, policy: &mut RoutePolicy) {
-    policy.answer = rewrites(&Annotations::default(), settings).0;
+pub fn default_server(settings: &Settings, policy: &mut RoutePolicy, regexes: &mut Regexes) {
+    policy.answer = rewrites(&Annotations::default(), settings, regexes).0;
 }
 
 /// Errors come with their key.
@@ -140,13 +141,17 @@ fn is_value(c: char) -> bool {
 }
 
 /// gRPC's answers are left alone, as `grpc_pass` leaves them.
-fn rewrites(a: &Annotations, settings: &Settings) -> (Option<Arc<AnswerRewrites>>, Vec<(&'static str, String)>) {
+fn rewrites(
+    a: &Annotations,
+    settings: &Settings,
+    regexes: &mut Regexes,
+) -> (Option<Arc<AnswerRewrites>>, Vec<(&'static str, String)>) {
     if matches!(a.backend_protocol, Some(BackendProtocol::Grpc | BackendProtocol::Grpcs)) {
         return (None, Vec::new());
     }
     let own = &settings.headers;
     let mut problems = Vec::new();
-    let mut take = |key, rule: Result<Option<Replacement>, String>| {
+    let mut take = |key, rule: ReplacementResult| {
         rule.unwrap_or_else(|reason| {
             problems.push((key, reason));
             None
@@ -156,10 +161,13 @@ fn rewrites(a: &Annotations, settings: &Settings) -> (Option<Arc<AnswerRewrites>
     let path = a.proxy_cookie_path.as_ref().map(|p| p.as_str()).or(own.cookie_path.as_deref());
     let from = a.proxy_redirect_from.as_ref().map(|f| f.as_str()).or(own.redirect_from.as_deref());
     let to = a.proxy_redirect_to.as_ref().map(|t| t.as_str()).or(own.redirect_to.as_deref());
+    let mut read = |key, text: Option<&str>, make: fn(&str) -> ReplacementResult| {
+        text.map_or(Ok(None), |text| regexes.replacement(key, text, make))
+    };
     let rewrites = AnswerRewrites {
-        cookie_domain: take("proxy-cookie-domain", domain.map_or(Ok(None), Replacement::domain)),
-        cookie_path: take("proxy-cookie-path", path.map_or(Ok(None), Replacement::path)),
-        redirect: take("proxy-redirect-from", proxy_redirect(from, to, a.backend_protocol)),
+        cookie_domain: take("proxy-cookie-domain", read("proxy-cookie-domain", domain, Replacement::domain)),
+        cookie_path: take("proxy-cookie-path", read("proxy-cookie-path", path, Replacement::path)),
+        redirect: take("proxy-redirect-from", proxy_redirect(from, to, a.backend_protocol, regexes)),
     };
     ((!rewrites.is_empty()).then(|| Arc::new(rewrites)), problems)
 }
@@ -170,7 +178,8 @@ fn proxy_redirect(
     from: Option<&str>,
     to: Option<&str>,
     protocol: Option<BackendProtocol>,
-) -> Result<Option<Replacement>, String> {
+    regexes: &mut Regexes,
+) -> ReplacementResult {
     match (from.unwrap_or("off"), to.unwrap_or("off")) {
         ("off", _) => Ok(None),
         // Where the scheme of proxy_pass is a variable there is no default.
@@ -179,7 +188,10 @@ fn proxy_redirect(
             let scheme = if protocol == Some(BackendProtocol::Https) { "https" } else { "http" };
             Replacement::prefix(&format!("{scheme}://upstream_balancer/"), "/").map(Some)
         }
-        (from, to) => Replacement::prefix(from, to).map(Some),
+        (from, to) => {
+            let both = format!("{from} {to}");
+            regexes.replacement("proxy-redirect-from", &both, |_| Replacement::prefix(from, to).map(Some))
+        }
     }
 }
 
