@@ -8,11 +8,12 @@ use http::{Method, Response, StatusCode};
 use http_body::Body as _;
 use tokio::task::spawn_local;
 
-use super::body::{Progress, ProxyBody};
+use super::body::ProxyBody;
 use super::exchange::Exchange;
 use super::facts::Facts;
 use super::forward::Plan;
 use super::outgoing;
+use super::progress::Progress;
 use super::respond::Answer;
 use super::snippets;
 use super::upstream::body::ResponseBody;

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use http::{Response, StatusCode, request};
 
-use super::body::{Progress, RequestBody, Waiting};
+use super::body::RequestBody;
 use super::choose::choose;
 use super::exchange::{Exchange, head_bytes, request_head_bytes};
 use super::forward::Plan;
+use super::progress::{Progress, Waiting};
 use super::timer::{Deadline, TICK};
 use super::tried::Tried;
 use super::upstream::Failure;

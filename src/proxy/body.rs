@@ -1,6 +1,5 @@
 //! Bodies on their way: the request's to the upstream, with what a retry needs; the response's to the client.
 
-use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -10,85 +9,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::time::Instant;
 
 use super::exchange::Exchange;
 use super::filters::{Filters, Polled};
+use super::progress::{BodyFault, Progress, Waiting};
 use super::tap::{Rest, Tap, Tapped};
 use super::timer::{Deadline, Timers};
 use super::upstream::body::ResponseBody;
 use super::upstream::pool::Lease;
-
-/// Why a body ended early.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BodyFault {
-    #[error("the client sent more than the body limit")]
-    TooLarge,
-    #[error("the client went away")]
-    Client,
-    #[error("the upstream broke off")]
-    Upstream,
-    #[error("the upstream sent nothing for too long")]
-    Timeout,
-}
-
-/// Who a request's body waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waiting {
-    Client,
-    Upstream,
-    /// All of it was handed on.
-    Done,
-}
-
-/// How a request's body gets along: shared by the body and whoever waits for the answer.
-#[derive(Debug)]
-pub struct Progress {
-    timers: Rc<Timers>,
-    waiting: Cell<Waiting>,
-    at: Cell<Instant>,
-    fault: Cell<Option<BodyFault>>,
-    unread: RefCell<Option<Incoming>>,
-    /// Bytes of the body so far.
-    pub received: Cell<u64>,
-}
-
-impl Progress {
-    pub fn new(timers: &Rc<Timers>) -> Rc<Self> {
-        Rc::new(Self {
-            waiting: Cell::new(Waiting::Upstream),
-            at: Cell::new(timers.now()),
-            fault: Cell::new(None),
-            unread: RefCell::default(),
-            received: Cell::new(0),
-            timers: Rc::clone(timers),
-        })
-    }
-
-    fn note(&self, waiting: Waiting) {
-        if waiting != self.waiting.replace(waiting) || waiting == Waiting::Upstream {
-            self.at.set(self.timers.now());
-        }
-    }
-
-    pub fn waiting(&self) -> Waiting {
-        self.waiting.get()
-    }
-
-    /// How long ago anything happened.
-    pub fn idle(&self) -> Duration {
-        self.timers.now().saturating_duration_since(self.at.get())
-    }
-
-    pub fn fault(&self) -> Option<BodyFault> {
-        self.fault.get()
-    }
-
-    /// What the client still sends after its request has failed.
-    pub fn take_unread(&self) -> Option<Incoming> {
-        self.unread.take()
-    }
-}
 
 /// A request's body for one attempt: what was read ahead, then what still comes.
 #[derive(Debug)]
@@ -139,15 +67,14 @@ impl RequestBody {
     }
 
     fn fail(&mut self, fault: BodyFault) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
-        self.progress.fault.set(Some(fault));
+        self.progress.fail(fault);
         self.leave();
         Poll::Ready(Some(Err(fault)))
     }
 
-    /// Leaves what the client still sends to whoever answers it.
     fn leave(&mut self) {
         if let Some(unread) = self.rest.take().and_then(Rest::into_unread) {
-            self.progress.unread.replace(Some(unread));
+            self.progress.leave(unread);
         }
     }
 

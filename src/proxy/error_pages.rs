@@ -10,11 +10,12 @@ use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::task::spawn_local;
 
-use super::body::{Progress, ProxyBody};
+use super::body::ProxyBody;
 use super::choose;
 use super::exchange::Exchange;
 use super::forward::{self, Plan};
 use super::phases::Stopped;
+use super::progress::Progress;
 use super::respond::{self, Answer};
 use super::snippets;
 use super::upstream::body::ResponseBody;

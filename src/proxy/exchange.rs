@@ -11,9 +11,9 @@ use http::{Method, Response, Uri, Version};
 
 use super::access_log::{Asked, Kept, LogValues};
 use super::activity::Activity;
-use super::body::Progress;
 use super::client_certificate::Checked;
 use super::connection::Client;
+use super::progress::Progress;
 use super::snippets::Run;
 use super::tried::Tried;
 use super::upstream::load::InFlight;

@@ -13,7 +13,7 @@ use http_body::Frame;
 
 use self::compress::Compressor;
 use self::limit::Limiter;
-use super::body::BodyFault;
+use super::progress::BodyFault;
 
 /// What a body gives when it is polled.
 pub type Polled = Poll<Option<Result<Frame<Bytes>, BodyFault>>>;

@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 
 use super::answer::answer;
 use super::attempt::{attempt, condition, status_of, was_sent};
-use super::body::{BodyFault, Progress, RequestBody, Waiting};
+use super::body::RequestBody;
 use super::choose::Token;
 use super::client_certificate;
 use super::error_pages::{self, StandIn};
@@ -24,6 +24,7 @@ use super::fastcgi::Params;
 use super::mirror::{self, Original};
 use super::phases::Stopped;
 use super::pieces::{Pieces, Share};
+use super::progress::{BodyFault, Progress, Waiting};
 use super::request_headers;
 use super::respond::{self, Answer};
 use super::snippets;

@@ -11,10 +11,11 @@ use http::request::Parts;
 use http::{Method, Version};
 use tokio::task::spawn_local;
 
-use super::body::{Progress, RequestBody};
+use super::body::RequestBody;
 use super::client_certificate;
 use super::exchange::Exchange;
 use super::facts::Facts;
+use super::progress::Progress;
 use super::question::{self, Question};
 use super::tap::{Tap, Tapped, tap};
 use super::worker::{LocalLive, Worker};

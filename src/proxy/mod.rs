@@ -33,6 +33,7 @@ mod mirror;
 mod outgoing;
 mod phases;
 mod pieces;
+mod progress;
 mod question;
 mod redirects;
 mod request_headers;

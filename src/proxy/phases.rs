@@ -11,7 +11,6 @@ use hyper::body::Incoming;
 use tokio::task::spawn_local;
 
 use super::activity::Activity;
-use super::body::ProxyBody;
 use super::connection::Client;
 use super::error_pages::{self, StandIn};
 use super::exchange::Exchange;
@@ -112,23 +111,12 @@ pub async fn respond(worker: Rc<Worker>, client: Rc<Client>, activity: Rc<Activi
         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if method == Method::HEAD {
-        strip_body(&mut answer);
+        respond::strip_body(&mut answer);
     }
     exchange.answered(&answer);
     match exchange.hand_over() {
         Some(exchange) => answer.map(|body| body.with_exchange(exchange)),
         None => answer,
-    }
-}
-
-/// An answer to HEAD has the headers of the answer to GET, and no body (RFC 9110 §9.3.2).
-fn strip_body(answer: &mut Answer) {
-    let length = answer.body().size_hint().exact().filter(|length| *length > 0);
-    if let Some(length) = length
-        && answer.body().is_full()
-    {
-        answer.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-        *answer.body_mut() = ProxyBody::full(bytes::Bytes::new());
     }
 }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
+use http_body::Body as _;
 
 use super::body::ProxyBody;
 
@@ -103,4 +104,15 @@ fn raw(status: StatusCode, body: &str) -> Vec<u8> {
         body.len()
     )
     .into_bytes()
+}
+
+/// An answer to HEAD has the headers of the answer to GET, and no body (RFC 9110 §9.3.2).
+pub fn strip_body(answer: &mut Answer) {
+    let length = answer.body().size_hint().exact().filter(|length| *length > 0);
+    if let Some(length) = length
+        && answer.body().is_full()
+    {
+        answer.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        *answer.body_mut() = ProxyBody::full(bytes::Bytes::new());
+    }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 
-use super::body::BodyFault;
+use super::progress::BodyFault;
 use crate::policy::mirror::MAX_LAG;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

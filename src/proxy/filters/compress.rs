@@ -13,7 +13,7 @@ use zstd::stream::write::Encoder as ZstdEncoder;
 
 use super::Polled;
 use crate::policy::compression::Coding;
-use crate::proxy::body::BodyFault;
+use crate::proxy::progress::BodyFault;
 
 /// Encoded bytes are handed on from here on, however much more could be read at once.
 const ENOUGH: usize = 16 * 1024;

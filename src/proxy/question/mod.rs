@@ -22,8 +22,9 @@ use tokio::time::Instant;
 
 use self::answers::Answers;
 use super::attempt::{Wait, send, status_of, was_sent};
-use super::body::{Progress, RequestBody, Waiting};
+use super::body::RequestBody;
 use super::exchange::{head_bytes, request_head_bytes};
+use super::progress::{Progress, Waiting};
 use super::timer::within;
 use super::tried::Tried;
 use super::upstream::body::ResponseBody;

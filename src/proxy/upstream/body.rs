@@ -8,7 +8,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::h1;
-use crate::proxy::body::BodyFault;
+use crate::proxy::progress::BodyFault;
 
 #[derive(Debug)]
 pub enum ResponseBody {

@@ -8,7 +8,7 @@ use http_body::{Frame, SizeHint};
 
 use super::Shared;
 use super::chunked::Piece;
-use crate::proxy::body::BodyFault;
+use crate::proxy::progress::BodyFault;
 
 #[derive(Debug)]
 pub struct Body {

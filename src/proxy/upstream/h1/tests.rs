@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::LocalSet;
 
 use super::*;
-use crate::proxy::body::Progress;
+use crate::proxy::progress::Progress;
 use crate::proxy::timer::Timers;
 
 fn body(pieces: &[&str], length: Option<u64>) -> RequestBody {
