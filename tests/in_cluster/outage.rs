@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::kit_self::workload;
 use super::site::{Load, Site};
-use crate::kit::Proxy;
 use crate::kit::cluster::{self, Cluster, Options, Way};
+use crate::kit::{DEADLINE, Proxy, eventually};
 
 /// How long the API server is away.
 const AWAY: Duration = Duration::from_secs(30);
@@ -32,6 +32,8 @@ fn converges(site: &Site<'_>, proxy: &Proxy, host: &str) -> Duration {
     let begin = Instant::now();
     site.apply(&site.ingress(host.split('.').next().unwrap(), host, "web", "", ""));
     proxy.wait_until(host, "/", |response| response.status == 200);
+    // A table is served before its line is written.
+    let _ = eventually(DEADLINE, || (tables() > before).then_some(()));
     assert_eq!(tables(), before + 1, "{:#?}", proxy.stderr());
     begin.elapsed()
 }
