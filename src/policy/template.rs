@@ -94,7 +94,7 @@ impl Template {
 }
 
 /// Splits a variable's name off: braces, one digit, or a run of word characters.
-fn take_name(text: &str) -> (&str, &str) {
+pub(super) fn take_name(text: &str) -> (&str, &str) {
     if let Some((name, tail)) = text.strip_prefix('{').and_then(|t| t.split_once('}')) {
         return (name, tail);
     }

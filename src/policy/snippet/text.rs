@@ -1,6 +1,6 @@
 //! Values of directives: text with variables, of nginx's and of the snippet's own.
 
-use crate::policy::template::Values;
+use crate::policy::template::{Values, take_name};
 use crate::policy::variable::{Named, Variable};
 
 /// The largest value of a variable or header, in bytes; what is longer is cut. Doubling a variable ends here.
@@ -136,17 +136,6 @@ fn variable_of<V: Values>(env: &Env<'_, V>, variable: &Variable, out: &mut Vec<u
             env.values.variable(other, out);
         }
     }
-}
-
-fn take_name(text: &str) -> (&str, &str) {
-    if let Some((name, tail)) = text.strip_prefix('{').and_then(|t| t.split_once('}')) {
-        return (name, tail);
-    }
-    let end = match text.bytes().next() {
-        Some(b) if b.is_ascii_digit() => 1,
-        _ => text.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count(),
-    };
-    text.split_at_checked(end).unwrap_or((text, ""))
 }
 
 fn literal(pieces: &mut Vec<Piece>, text: &str) {
