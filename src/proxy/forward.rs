@@ -275,7 +275,7 @@ fn prepare(
             parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
         Some(_) => {}
-        // hyper sends no body with methods that usually have none, unless it is told.
+        // HTTP/1 has no other way to say where a body of unknown length ends.
         None if !policy.protocol.is_http2() => {
             parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }

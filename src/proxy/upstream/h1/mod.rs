@@ -222,7 +222,7 @@ impl Connection {
         self.out.clear();
     }
 
-    /// The next piece of the answer's body; `Ok(None)` says that it broke off.
+    /// The next piece of the answer's body; `None` says that it broke off.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
         let piece = ready!(self.poll_next(cx));
         match &piece {
